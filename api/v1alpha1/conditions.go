@@ -1,0 +1,81 @@
+package v1alpha1
+
+// Condition types of both kinds. Ready sums the others up; Reconciling and Stalled are present only while
+// true, as kstatus reads them.
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+)
+
+// Condition types of ImageCacheSnapshot.
+const (
+	// ConditionImagesResolved tells whether every reference was resolved to a digest.
+	ConditionImagesResolved = "ImagesResolved"
+	// ConditionBuilt tells whether the volume for the current spec was written and handed to EBS.
+	ConditionBuilt = "Built"
+	// ConditionSnapshotReady tells whether EBS reports the snapshot as completed.
+	ConditionSnapshotReady = "SnapshotReady"
+)
+
+// Condition types of NodeClassBinding.
+const (
+	// ConditionSnapshotAvailable tells whether the bound snapshot exists and is completed.
+	ConditionSnapshotAvailable = "SnapshotAvailable"
+	// ConditionPreflightPassed tells whether the target can take the snapshot.
+	ConditionPreflightPassed = "PreflightPassed"
+	// ConditionApplied tells whether the target names the snapshot.
+	ConditionApplied = "Applied"
+)
+
+// Reasons of progress and success.
+const (
+	ReasonReady           = "Ready"
+	ReasonProgressing     = "Progressing"
+	ReasonResolving       = "ResolvingImages"
+	ReasonResolved        = "Resolved"
+	ReasonPlatformMissing = "PlatformMissing"
+	ReasonBuilding        = "Building"
+	ReasonBuilt           = "Built"
+	ReasonPending         = "SnapshotPending"
+	ReasonCompleted       = "SnapshotCompleted"
+	ReasonPassed          = "Passed"
+	ReasonApplied         = "Applied"
+	ReasonDeleting        = "Deleting"
+)
+
+// Reasons of an ImageCacheSnapshot that cannot go on, or not yet.
+const (
+	ReasonInvalidReference    = "InvalidReference"
+	ReasonImageNotFound       = "ImageNotFound"
+	ReasonUnauthorized        = "RegistryUnauthorized"
+	ReasonRegistryUnreachable = "RegistryUnreachable"
+	ReasonRegistryError       = "RegistryError"
+	ReasonImageUnsupported    = "ImageUnsupported"
+	ReasonDigestMismatch      = "DigestMismatch"
+	ReasonInvalidLayer        = "InvalidLayer"
+	ReasonVolumeTooSmall      = "VolumeTooSmall"
+	ReasonOutOfInodes         = "OutOfInodes"
+	ReasonCredentialsMissing  = "AWSCredentialsMissing"
+	ReasonAccessDenied        = "AWSAccessDenied"
+	ReasonAWSError            = "AWSError"
+	ReasonBuildFailed         = "BuildFailed"
+	ReasonSnapshotFailed      = "SnapshotFailed"
+	ReasonInUse               = "InUse"
+)
+
+// Reasons of a NodeClassBinding that cannot go on, or not yet.
+const (
+	ReasonSnapshotMissing    = "SnapshotMissing"
+	ReasonSnapshotNotReady   = "SnapshotNotReady"
+	ReasonTargetMissing      = "TargetMissing"
+	ReasonTargetKindMissing  = "TargetKindMissing"
+	ReasonDeviceDuplicated   = "DeviceDuplicated"
+	ReasonDeviceInvalid      = "DeviceInvalid"
+	ReasonVolumeSizeTooSmall = "VolumeSizeTooSmall"
+	ReasonDeviceClaimed      = "DeviceClaimedByOtherBinding"
+	ReasonNodesWouldReplace  = "NodesWouldBeReplaced"
+	ReasonWriteConflict      = "WriteConflict"
+	ReasonWriteDenied        = "WriteDenied"
+	ReasonRivalWriter        = "RivalWriter"
+)
