@@ -1,0 +1,107 @@
+package controlplane
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// karpenterModule is pinned by hack/karpenter/go.mod.
+const karpenterModule = "github.com/aws/karpenter-provider-aws"
+
+// moduleRoot is the nearest folder with a go.mod, from the folder of the package under test upwards.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the folder of the test: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod above the folder of the test: run it inside Larder's source tree")
+		}
+		dir = parent
+	}
+}
+
+// karpenterCRDs returns the folder with the definitions as Karpenter releases them.
+func karpenterCRDs(root string) (string, error) {
+	command := exec.Command("go", "mod", "download", "-json", karpenterModule)
+	command.Dir = filepath.Join(root, "hack", "karpenter")
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("downloading %s in hack/karpenter: %w: %s%s", karpenterModule, err, output, stderr.Bytes())
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(output, &module); err != nil {
+		return "", fmt.Errorf("reading the answer of go mod download for %s: %w", karpenterModule, err)
+	}
+	return filepath.Join(module.Dir, "pkg", "apis", "crds"), nil
+}
+
+// readRoles reads the ClusterRoles and Roles of a file with several YAML documents, strictly.
+func readRoles(file string) ([]client.Object, error) {
+	content, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the generated roles: %w: run make manifests", err)
+	}
+	defer content.Close()
+	documents := yaml.NewYAMLOrJSONDecoder(content, 4096)
+	var roles []client.Object
+	for {
+		var document json.RawMessage
+		err := documents.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		role, err := decodeRole(document)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		roles = append(roles, role)
+	}
+	if len(roles) == 0 {
+		return nil, fmt.Errorf("no role in %s: run make manifests", file)
+	}
+	return roles, nil
+}
+
+func decodeRole(document json.RawMessage) (client.Object, error) {
+	var meta metav1.TypeMeta
+	if err := json.Unmarshal(document, &meta); err != nil {
+		return nil, fmt.Errorf("decoding its kind: %w", err)
+	}
+	var role client.Object
+	switch meta.Kind {
+	case "ClusterRole":
+		role = &rbacv1.ClusterRole{}
+	case "Role":
+		role = &rbacv1.Role{}
+	default:
+		return nil, fmt.Errorf("kind %q is neither ClusterRole nor Role", meta.Kind)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(role); err != nil {
+		return nil, fmt.Errorf("decoding a %s: %w", meta.Kind, err)
+	}
+	return role, nil
+}
