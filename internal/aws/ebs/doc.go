@@ -1,0 +1,17 @@
+// Package ebs writes EBS snapshots block by block without an instance, reads them back, and finds and deletes
+// them.
+//
+// An upload goes through three calls, and only AWS decides when the snapshot is usable:
+//
+//	Start ──> WriteBlock … WriteBlock ──> Complete ──> (pending) ──> Describe says completed
+//	  └────────────┴──────────┴── Abort: deletes what is half written
+//
+// Every call has exactly one retry layer, the SDK's own, and every attempt its own time limit: retries around
+// retries multiply into hours (https://github.com/awslabs/coldsnap/pull/437).
+package ebs
+
+// BlockSize is the only block size of the EBS direct API, in bytes.
+// https://docs.aws.amazon.com/ebs/latest/APIReference/API_PutSnapshotBlock.html
+const BlockSize = 512 << 10
+
+const blocksPerGiB = 1 << 30 / BlockSize

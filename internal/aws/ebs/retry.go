@@ -1,0 +1,72 @@
+package ebs
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"k8s.io/utils/clock"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
+)
+
+const (
+	// AppearsWithin is how long AWS may say of a snapshot that was just started that it does not exist
+	// (https://github.com/awslabs/coldsnap/issues/43). Until then a NotFound proves nothing.
+	AppearsWithin = 2 * time.Minute
+
+	// blockPatience is how long one call of an upload or a read-back is retried. A build of many minutes
+	// should survive what AWS calls a throttle or a brief outage.
+	blockPatience = 2 * time.Minute
+
+	// controlAttempts bounds the calls that reconcilers make: they requeue instead of waiting.
+	controlAttempts = 4
+)
+
+// newRetryer returns the retryer of describing and deleting.
+func newRetryer(backoff retry.BackoffDelayer) *retry.Standard {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = controlAttempts
+		o.Backoff = backoff
+		// The SDK's quota of retry tokens is shared by all calls of a client: one burst of throttles over
+		// 64 workers would empty it and fail an upload that only had to slow down. Time bounds us instead.
+		o.RateLimiter = ratelimit.None
+	})
+}
+
+// patientRetryer retries one call until a point in time, however many attempts that takes.
+type patientRetryer struct {
+	*retry.Standard
+	clock  clock.PassiveClock
+	giveUp time.Time
+	// appearsBy is until when "does not exist" may only mean "not yet".
+	appearsBy time.Time
+	// outcomeUnknown is set once an attempt failed that may have taken effect.
+	outcomeUnknown atomic.Bool
+}
+
+// patient returns the retryer of one call about a snapshot; appearsBy is zero for one that is not new.
+func (c *Client) patient(appearsBy time.Time) *patientRetryer {
+	return &patientRetryer{
+		Standard:  c.retryer,
+		clock:     c.options.Clock,
+		giveUp:    c.options.Clock.Now().Add(blockPatience),
+		appearsBy: appearsBy,
+	}
+}
+
+// MaxAttempts returns 0, which to the SDK means no limit.
+func (r *patientRetryer) MaxAttempts() int { return 0 }
+
+// IsErrorRetryable tells whether another attempt may help and there is time for it.
+func (r *patientRetryer) IsErrorRetryable(err error) bool {
+	if larderaws.IsOutcomeUnknown(err) {
+		r.outcomeUnknown.Store(true)
+	}
+	now := r.clock.Now()
+	if larderaws.IsNotFound(err) {
+		return now.Before(r.appearsBy)
+	}
+	return now.Before(r.giveUp) && (larderaws.IsThrottled(err) || r.Standard.IsErrorRetryable(err))
+}

@@ -1,0 +1,148 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// The codes below are those of the EC2 error-code page
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the EBS direct API's model,
+// and of the errors common to all AWS APIs.
+var (
+	notFoundCodes = []string{
+		"InvalidSnapshot.NotFound",
+		"ResourceNotFoundException",
+	}
+	accessDeniedCodes = []string{
+		"AccessDenied",
+		"AccessDeniedException",
+		"AuthFailure",
+		"Blocked",
+		"ExpiredToken",
+		"ExpiredTokenException",
+		"IncompleteSignature",
+		"InvalidClientTokenId",
+		"InvalidSignatureException",
+		"MissingAuthenticationToken",
+		"MissingAuthenticationTokenException",
+		"NotAuthorized",
+		"OptInRequired",
+		"PendingVerification",
+		"SignatureDoesNotMatch",
+		"UnauthorizedOperation",
+		"UnrecognizedClientException",
+	}
+	throttledCodes = []string{
+		"ConcurrentLimitExceededException",
+		"ConcurrentSnapshotLimitExceeded",
+		"PendingSnapshotLimitExceeded",
+		"RequestThrottledException",
+		"SnapshotCreationPerVolumeRateExceeded",
+	}
+	tokenConflictCodes = []string{
+		"ConflictException",
+		"IdempotentParameterMismatch",
+	}
+	inUseCodes = []string{
+		"InvalidSnapshot.InUse",
+	}
+	// invalidCodes are refusals that the same request will meet again.
+	invalidCodes = []string{
+		"InvalidParameter",
+		"InvalidParameterCombination",
+		"InvalidParameterValue",
+		"InvalidSnapshotID.Malformed",
+		"MissingParameter",
+		"ServiceQuotaExceededException",
+		"SnapshotLimitExceeded",
+		"UnknownParameter",
+		"ValidationException",
+	}
+)
+
+// Class is what a controller does about an AWS error.
+type Class int
+
+const (
+	// Retry is a plain error: try again with backoff.
+	Retry Class = iota
+	// Wait means that only time helps, or that the call may have taken effect: requeue, and look before
+	// doing it again.
+	Wait
+	// Stalled means that a person must act: grant access, mend the configuration, raise a quota.
+	Stalled
+)
+
+// String names the class as in status messages.
+func (c Class) String() string {
+	switch c {
+	case Wait:
+		return "wait"
+	case Stalled:
+		return "stalled"
+	default:
+		return "retry"
+	}
+}
+
+// Classify sorts an error of an AWS call. What is not recognised is retried.
+func Classify(err error) Class {
+	switch {
+	case IsThrottled(err), IsOutcomeUnknown(err):
+		return Wait
+	case IsAccessDenied(err), errors.Is(err, ErrMissingRegion), hasCode(err, invalidCodes):
+		return Stalled
+	default:
+		return Retry
+	}
+}
+
+// IsNotFound tells whether AWS says that the named resource does not exist. EBS also says so of a snapshot
+// that was started moments ago.
+func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) }
+
+// IsAccessDenied tells whether AWS refuses us: a missing permission, or missing, wrong or expired credentials.
+func IsAccessDenied(err error) bool {
+	var missing *CredentialsError
+	return errors.As(err, &missing) || hasCode(err, accessDeniedCodes)
+}
+
+// IsThrottled tells whether AWS asks us to slow down, or to wait for other work of ours to end.
+func IsThrottled(err error) bool {
+	return hasCode(err, throttledCodes) ||
+		retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err).Bool()
+}
+
+// IsTokenConflict tells whether the client token was used before with other parameters.
+func IsTokenConflict(err error) bool { return hasCode(err, tokenConflictCodes) }
+
+// IsInUse tells whether AWS keeps the resource because something else, like an AMI, is made of it.
+func IsInUse(err error) bool { return hasCode(err, inUseCodes) }
+
+// IsOutcomeUnknown tells whether the call may have taken effect although it failed: the answer was lost, or
+// the server failed while it worked.
+func IsOutcomeUnknown(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorFault() != smithy.FaultUnknown {
+		return api.ErrorFault() == smithy.FaultServer
+	}
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil {
+		return response.HTTPStatusCode() >= 500
+	}
+	var sending *smithyhttp.RequestSendError
+	return errors.As(err, &sending)
+}
+
+func hasCode(err error, codes []string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
