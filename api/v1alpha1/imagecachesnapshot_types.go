@@ -65,10 +65,10 @@ type ImageCacheSnapshotSpec struct {
 	// +kubebuilder:default=Bottlerocket
 	Format Format `json:"format,omitempty"`
 
-	// volumeSize is the size of the volume, in whole GiB from 1Gi to 2047Gi. Left out, it is computed from the
+	// volumeSize is the size of the volume, in whole GiB from 2Gi to 2000Gi. Left out, it is computed from the
 	// images: their contents and 25 %, in steps of 8 GiB.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Gi')) >= 0 && quantity(string(self)).compareTo(quantity('2047Gi')) <= 0",message="volumeSize must be from 1Gi to 2047Gi: give another size, or leave it out to have it computed"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('2Gi')) >= 0 && quantity(string(self)).compareTo(quantity('2000Gi')) <= 0",message="volumeSize must be from 2Gi to 2000Gi: give another size, or leave it out to have it computed"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isInteger() && quantity(string(self)).asInteger() % 1073741824 == 0",message="volumeSize must be whole GiB, because EBS sizes are: write for instance 20Gi"
 	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
 }

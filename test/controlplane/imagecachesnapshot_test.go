@@ -62,7 +62,7 @@ func testSnapshotAccepted(t *testing.T, admin client.Client) {
 				"images":     images("registry.example:5000/a/b@sha256:" + strings.Repeat("a", 64)),
 				"platforms":  []any{"linux/amd64", "linux/arm64"},
 				"format":     "Bottlerocket",
-				"volumeSize": "2047Gi",
+				"volumeSize": "2000Gi",
 			},
 		},
 		"size in other units": {
@@ -157,12 +157,12 @@ func testSnapshotRefused(t *testing.T, admin client.Client) {
 		"too small": {
 			reason: "EBS volumes begin at one GiB",
 			spec:   map[string]any{"images": images("nginx"), "volumeSize": "512Mi"},
-			says:   "volumeSize must be from 1Gi to 2047Gi: give another size, or leave it out to have it computed",
+			says:   "volumeSize must be from 2Gi to 2000Gi: give another size, or leave it out to have it computed",
 		},
 		"too large": {
 			reason: "the disk format's partition table ends there",
 			spec:   map[string]any{"images": images("nginx"), "volumeSize": "2048Gi"},
-			says:   "volumeSize must be from 1Gi to 2047Gi",
+			says:   "volumeSize must be from 2Gi to 2000Gi",
 		},
 		"fraction of a GiB": {
 			reason: "EBS counts in whole GiB",

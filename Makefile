@@ -1,0 +1,67 @@
+# Every step of development, of CI and of a release is a target here. `make help` lists them.
+SHELL := /usr/bin/env bash -o pipefail
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+
+IMG ?= ghcr.io/larder-dev/larder:latest
+BASE_IMAGE ?= gcr.io/distroless/static:nonroot
+BIN := $(CURDIR)/bin
+TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
+LINT := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
+MODULES := . hack/tools hack/lint hack/controlplane hack/containerd hack/karpenter
+
+##@ General
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z0-9_-]+:.*?##/ {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2} /^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: ## Run the main job on this machine, from images to a patched EC2NodeClass. KEEP=1 leaves it up.
+	hack/demo.sh
+
+##@ Develop
+
+.PHONY: build
+build: ## Build bin/larder.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/larder ./cmd/larder
+
+.PHONY: generate
+generate: ## Write every generated file: deep copies, CRDs, roles, docs/verification.md.
+	hack/generate.sh .
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	$(LINT) fmt
+
+##@ Check
+
+.PHONY: verify
+verify: ## Fail when a generated file or a go.mod is stale.
+	hack/verify.sh $(MODULES)
+
+.PHONY: lint
+lint: ## Run the linters, among them the one that keeps imports pointing one way.
+	$(LINT) run
+
+.PHONY: test
+test: ## Run the unit tests and those against a real API server and the AWS double.
+	assets=$$(hack/envtest-assets.sh); \
+	KUBEBUILDER_ASSETS=$$assets $(TOOL) gotestsum --format pkgname -- -race -shuffle=on -p 1 -timeout 20m ./...
+
+.PHONY: test-node
+test-node: ## Run real containerd on built volumes. Needs root, e2fsprogs and runc.
+	assets=$$(hack/containerd-assets.sh); \
+	CONTAINERD_ASSETS=$$assets $(TOOL) gotestsum --format testname -- -tags node -count 1 -p 1 -timeout 20m ./test/node/...
+
+##@ Release
+
+.PHONY: docker-build
+docker-build: ## Build the container image, with BASE_IMAGE below the binary.
+	docker build --build-arg BASE_IMAGE=$(BASE_IMAGE) -t $(IMG) .
+
+.PHONY: install-manifest
+install-manifest: ## Print what `kubectl apply -k config/default` installs.
+	@$(TOOL) kustomize build config/default

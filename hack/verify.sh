@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Fails when a generated file, a format or a go.mod of the given modules is not what its source makes it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy" 2>/dev/null || true
+"$copy/hack/generate.sh" "$copy"
+
+stale=0
+for path in api config docs; do
+  if ! diff -ru "$path" "$copy/$path"; then
+    stale=1
+  fi
+done
+for module in "$@"; do
+  if ! (cd "$module" && go mod tidy -diff); then
+    echo "go.mod of $module is stale: run 'go mod tidy' there" >&2
+    stale=1
+  fi
+done
+unformatted=$(git ls-files '*.go' | xargs gofmt -l)
+if [ -n "$unformatted" ]; then
+  echo "not formatted, run 'make fmt': $unformatted" >&2
+  stale=1
+fi
+if [ "$stale" = 1 ]; then
+  echo "stale files, see above: run 'make generate' and commit what it writes" >&2
+  exit 1
+fi
+echo "generated files, formats and modules are current"
