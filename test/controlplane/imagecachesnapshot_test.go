@@ -66,8 +66,8 @@ func testSnapshotAccepted(t *testing.T, admin client.Client) {
 			},
 		},
 		"size in other units": {
-			reason: "1024Mi is one GiB, however it is written",
-			spec:   map[string]any{"images": images("nginx"), "volumeSize": "1024Mi"},
+			reason: "2048Mi is two GiB, however it is written",
+			spec:   map[string]any{"images": images("nginx"), "volumeSize": "2048Mi"},
 		},
 	}
 	for name, tc := range cases {
@@ -155,8 +155,8 @@ func testSnapshotRefused(t *testing.T, admin client.Client) {
 			says:   `spec.format: Unsupported value: "Docker"`,
 		},
 		"too small": {
-			reason: "EBS volumes begin at one GiB",
-			spec:   map[string]any{"images": images("nginx"), "volumeSize": "512Mi"},
+			reason: "the journal and the tables take most of one GiB",
+			spec:   map[string]any{"images": images("nginx"), "volumeSize": "1Gi"},
 			says:   "volumeSize must be from 2Gi to 2000Gi: give another size, or leave it out to have it computed",
 		},
 		"too large": {
