@@ -4,6 +4,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,39 +50,56 @@ type ControlPlane struct {
 // Start runs a control plane until the test ends. It takes seconds and 330 MB: share one among subtests.
 func Start(t testing.TB) *ControlPlane {
 	t.Helper()
+	running, err := Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := running.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return running
+}
+
+// Run starts a control plane outside of a test; end it with Stop.
+func Run() (*ControlPlane, error) {
 	if os.Getenv(assetsVariable) == "" {
-		t.Fatalf("%s is not set, so there is no kube-apiserver to test against: run %s", assetsVariable, assetsCommand)
+		return nil, fmt.Errorf("%s is not set, so there is no kube-apiserver to test against: run %s", assetsVariable, assetsCommand)
 	}
 	root, err := moduleRoot()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	karpenter, err := karpenterCRDs(root)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	existing := false // whatever USE_EXISTING_CLUSTER says: a test never touches a cluster that it did not start
-	environment := &envtest.Environment{
+	running := &ControlPlane{root: root, environment: &envtest.Environment{
 		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases"), karpenter},
 		ErrorIfCRDPathMissing:    true,
 		UseExistingCluster:       &existing,
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  stopTimeout,
-	}
-	t.Cleanup(func() {
-		if err := environment.Stop(); err != nil {
-			t.Errorf("stopping the control plane: %v", err)
-		}
-	})
-	config, err := environment.Start()
+	}}
+	running.AdminConfig, err = running.environment.Start()
 	if err != nil {
-		t.Fatalf("starting the control plane: %v", err)
+		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), running.Stop())
 	}
-	admin, err := client.New(config, client.Options{Scheme: Scheme()})
+	running.Admin, err = client.New(running.AdminConfig, client.Options{Scheme: Scheme()})
 	if err != nil {
-		t.Fatalf("connecting as admin: %v", err)
+		return nil, errors.Join(fmt.Errorf("connecting as admin: %w", err), running.Stop())
 	}
-	return &ControlPlane{Admin: admin, AdminConfig: config, environment: environment, root: root}
+	return running, nil
+}
+
+// Stop ends the API server and etcd; what they stored is gone.
+func (c *ControlPlane) Stop() error {
+	if err := c.environment.Stop(); err != nil {
+		return fmt.Errorf("stopping the control plane: %w", err)
+	}
+	return nil
 }
 
 // Scheme knows Kubernetes' own kinds and Larder's. Karpenter's are used as unstructured objects, by the
@@ -97,14 +115,34 @@ func Scheme() *runtime.Scheme {
 // which controller-gen writes, and to nothing else.
 func (c *ControlPlane) Operator(t testing.TB) *rest.Config {
 	t.Helper()
-	if err := c.bindGeneratedRoles(t.Context()); err != nil {
+	user, err := c.addOperator(t.Context())
+	if err != nil {
 		t.Fatal(err)
+	}
+	return user.Config()
+}
+
+// OperatorKubeconfig returns a kubeconfig file's content for the same user.
+func (c *ControlPlane) OperatorKubeconfig(ctx context.Context) ([]byte, error) {
+	user, err := c.addOperator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return user.KubeConfig()
+}
+
+// AdminKubeconfig returns a kubeconfig file's content for a person who may do everything.
+func (c *ControlPlane) AdminKubeconfig() []byte { return c.environment.KubeConfig }
+
+func (c *ControlPlane) addOperator(ctx context.Context) (*envtest.AuthenticatedUser, error) {
+	if err := c.bindGeneratedRoles(ctx); err != nil {
+		return nil, err
 	}
 	user, err := c.environment.AddUser(envtest.User{Name: operatorUser}, rest.CopyConfig(c.AdminConfig))
 	if err != nil {
-		t.Fatalf("adding user %s: %v", operatorUser, err)
+		return nil, fmt.Errorf("adding user %s: %w", operatorUser, err)
 	}
-	return user.Config()
+	return user, nil
 }
 
 // bindGeneratedRoles may be called again: what exists is left as it is.
