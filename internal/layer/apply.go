@@ -1,0 +1,249 @@
+package layer
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// maxTree bounds what one layer's names and attributes may need in memory, in bytes: a hostile gzip stream
+// holds a thousand times its size in headers. It allows for about two and a half million entries, several
+// times what the largest layers of public images have.
+const maxTree = 1 << 30
+
+// entryCost is what an entry needs in memory beside its strings, in bytes: a tree.Node, its place in its
+// directory's map, and the note of a directory's times.
+const entryCost = 400
+
+// applier builds the tree from entries, one after the other.
+type applier struct {
+	store  Store
+	bottom bool
+	root   *tree.Node
+	// implicit has the directories that came to be as another entry's parent.
+	implicit      map[*tree.Node]*implicitDirectory
+	implicitOrder []*implicitDirectory
+	// emptied are the bottom layer's directories whose opaque marker was obeyed: a second one is ignored.
+	emptied map[*tree.Node]bool
+	// times are set at the end, by name: what is written into a directory must not change them.
+	times []directoryTimes
+	cost  int64
+}
+
+type directoryTimes struct {
+	name         string
+	mtime, atime time.Time
+}
+
+func newApplier(store Store, bottom bool) *applier {
+	return &applier{
+		store:    store,
+		bottom:   bottom,
+		root:     tree.NewDirectory(0o755, minTime),
+		implicit: map[*tree.Node]*implicitDirectory{},
+		emptied:  map[*tree.Node]bool{},
+	}
+}
+
+func (a *applier) applyAll(ctx context.Context, source *source, entries *tar.Reader) error {
+	for {
+		header, err := entries.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return source.explain(err)
+		}
+		// It says nothing about a file, not even by its name.
+		if header.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		content := &entryReader{entries: entries}
+		err = a.apply(ctx, header, content)
+		if content.err != nil {
+			return source.explain(content.err)
+		}
+		if failed := (*storeError)(nil); errors.As(err, &failed) {
+			return fmt.Errorf("storing layer entry %q: %w", header.Name, failed.err)
+		}
+		if err != nil {
+			return &EntryError{Entry: header.Name, Err: err}
+		}
+	}
+	return a.restoreTimes()
+}
+
+// entryReader remembers whether it was the stream that failed, and not the one who reads.
+type entryReader struct {
+	entries *tar.Reader
+	err     error
+}
+
+func (r *entryReader) Read(p []byte) (int, error) {
+	n, err := r.entries.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+// storeError tells the store's failures, which the entry has no part in, from the entry's own.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+
+func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Reader) error {
+	name, err := cleanName(header.Name)
+	if err != nil || name == "" {
+		return err
+	}
+	if err := a.charge(header); err != nil {
+		return err
+	}
+	parents, base := path.Split(name)
+	parent, err := resolve(a.root, parents)
+	if err != nil {
+		return err
+	}
+	if length := len(parent.String()) + len("/") + len(base); length > maxPath {
+		return fmt.Errorf("a path of %d bytes is longer than the %d bytes that Linux allows", length, maxPath)
+	}
+	directory, err := a.ensureDirectory(parent.components)
+	if err != nil {
+		return err
+	}
+	if done, err := a.applyWhiteout(directory, base, header); done || err != nil {
+		return err
+	}
+	if err := checkComponent(base); err != nil {
+		return err
+	}
+	if err := a.write(ctx, directory, base, header, content); err != nil {
+		return err
+	}
+	if header.Typeflag == tar.TypeDir {
+		a.times = append(a.times, directoryTimes{name, boundTime(header.ModTime), accessTime(header)})
+	}
+	return nil
+}
+
+func (a *applier) charge(header *tar.Header) error {
+	a.cost += entryCost + int64(len(header.Name)) + int64(len(header.Linkname))
+	for key, value := range header.PAXRecords {
+		a.cost += int64(len(key)) + int64(len(value))
+	}
+	if a.cost > maxTree {
+		return fmt.Errorf("the layer's names and attributes need more than %d MiB", int64(maxTree)>>20)
+	}
+	return nil
+}
+
+// write puts the entry in its directory, in place of what was there.
+func (a *applier) write(ctx context.Context, directory *tree.Node, base string, header *tar.Header, content io.Reader) error {
+	existing := directory.Children[base]
+	if header.Typeflag == tar.TypeDir && existing != nil && existing.IsDirectory() {
+		if note := a.implicit[existing]; note != nil {
+			note.explicit = true
+		}
+		return setAttributes(existing, header)
+	}
+	remove(directory, base)
+	node, err := a.newNode(ctx, header, content)
+	if err != nil {
+		return err
+	}
+	if err := setAttributes(node, header); err != nil {
+		return err
+	}
+	directory.Children[base] = node
+	if !node.IsDirectory() {
+		node.Links++
+	}
+	return nil
+}
+
+// newNode returns the entry's inode without its attributes: a new one, or the one that a hard link shares.
+func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Reader) (*tree.Node, error) {
+	switch header.Typeflag {
+	case tar.TypeDir:
+		return tree.NewDirectory(0, minTime), nil
+	case tar.TypeReg, tar.TypeGNUSparse:
+		node := &tree.Node{Mode: tree.TypeRegular, Size: header.Size}
+		if header.Size > 0 {
+			extents, err := a.store.Store(ctx, content, header.Size)
+			if err != nil {
+				return nil, &storeError{err}
+			}
+			node.Extents = extents
+		}
+		return node, nil
+	case tar.TypeLink:
+		return a.linkTarget(header.Linkname)
+	case tar.TypeSymlink:
+		return &tree.Node{Mode: tree.TypeSymlink, Target: header.Linkname}, checkTarget(header.Linkname)
+	case tar.TypeFifo:
+		return &tree.Node{Mode: tree.TypeFIFO}, nil
+	case tar.TypeChar:
+		return newDevice(tree.TypeCharDev, header)
+	case tar.TypeBlock:
+		return newDevice(tree.TypeBlockDev, header)
+	}
+	return nil, fmt.Errorf("the entry type %q is unknown", header.Typeflag)
+}
+
+// linkTarget finds the inode that a hard link names. Lower layers are not searched: containerd has none of
+// their files in the directory that it unpacks to, and fails as well.
+func (a *applier) linkTarget(name string) (*tree.Node, error) {
+	if _, err := cleanName(name); err != nil {
+		return nil, fmt.Errorf("the hard link's target %q: %w", name, err)
+	}
+	// The name is not cleaned: a ".." after a symbolic link means the parent of where that leads.
+	parents, base := path.Split(name)
+	parent, err := resolve(a.root, parents)
+	if err != nil {
+		return nil, fmt.Errorf("finding the hard link's target: %w", err)
+	}
+	target := childOf(parent.node, base)
+	if target == nil {
+		return nil, fmt.Errorf("its hard link's target %q is not an earlier file of this layer", name)
+	}
+	if target.IsDirectory() {
+		return nil, fmt.Errorf("its hard link's target %q is a directory", name)
+	}
+	return target, nil
+}
+
+// remove takes a name away, with all below it, so that the links of inodes that remain stay right.
+func remove(directory *tree.Node, base string) {
+	node := directory.Children[base]
+	if node == nil {
+		return
+	}
+	delete(directory.Children, base)
+	if !node.IsDirectory() {
+		node.Links--
+		return
+	}
+	for name := range node.Children {
+		remove(node, name)
+	}
+}
+
+func (a *applier) restoreTimes() error {
+	for _, times := range a.times {
+		found, err := resolve(a.root, times.name)
+		if err != nil {
+			return &EntryError{Entry: times.name, Err: err}
+		}
+		if found.node != nil {
+			found.node.Mtime, found.node.Atime = times.mtime, times.atime
+		}
+	}
+	return nil
+}

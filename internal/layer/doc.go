@@ -1,0 +1,55 @@
+// Package layer turns one layer blob into the tree that containerd would have unpacked from it, while the
+// blob streams by: nothing is spooled, and memory is needed for names and attributes only.
+//
+// The judge is containerd's applier for the overlayfs snapshotter. What it does, and where (containerd
+// v2.4.2; continuity is github.com/containerd/continuity v0.5.0):
+//
+//   - Compression is told by the blob's first bytes, never by its media type: gzip of one or many members,
+//     zstd, or none; an empty blob is an empty layer. pkg/archive/compression/compression.go, DecompressStream.
+//   - The DiffID is over the whole uncompressed stream, with what follows the tar's end marker.
+//     core/diff/apply/apply.go, Apply ("Read any trailing data").
+//   - Above the bottom layer ".wh.x" becomes a character device 0:0 named x, without permission bits and owned
+//     as the entry says, and fails where this layer wrote x before; ".wh..wh..opq" becomes
+//     trusted.overlay.opaque=y on its directory. pkg/archive/tar_opts_linux.go, OverlayConvertWhiteout.
+//   - The bottom layer is unpacked without overlayfs: ".wh.x" removes x, and ".wh..wh..opq" removes what its
+//     directory holds without an entry of its own. core/diff/apply/apply_linux.go, apply; pkg/archive/tar.go,
+//     applyNaive. A whiteout of "", "." or ".." is invalid: validateWhiteout.
+//   - Names are cleaned; an entry for the root is ignored; the parent path goes through the layer's own
+//     symbolic links, bounded to the root. tar.go, applyNaive; continuity fs/path.go, RootPath.
+//   - Missing parents take mode, owner, times and attributes from the nearest lower layer that has the
+//     directory, else 0755 root. A file or a whiteout there ends the search. tar.go, mkparent;
+//     tar_unix.go, copyDirInfo and copyUpXAttrs. See [Diff.Inherit].
+//   - The root of a layer is 0755 and owned as the layer below's root, so always by root, since no entry can
+//     change it. plugins/snapshots/overlay/overlay.go, prepareDirectory and createSnapshot.
+//   - An entry replaces what has its name; only a directory over a directory is merged. tar.go, applyNaive.
+//   - A hard link's target is found in this layer alone, and not followed if it is a symbolic link; the
+//     entry's owner, mode, times and attributes then apply to the shared inode. tar.go, createTarFile and
+//     hardlinkRootPath. That lchown makes the kernel drop the file's security.capability, so an entry has to
+//     bring it again (measured on Linux: listxattr is empty after lchown through the second name).
+//   - Only PAX records "SCHILY.xattr." carry attributes, not LIBARCHIVE's. trusted.* is dropped, user.* is
+//     kept on files and directories only, and namespaces that the kernel refuses are dropped. tar.go,
+//     createTarFile; tar_unix.go, setxattr.
+//   - Times before 1970 or after 2262 become 1970; an access time is never older than the modification time.
+//     time.go, boundTime and latestTime. Directories get theirs at the very end, by name and through symbolic
+//     links. tar.go, applyNaive.
+//   - PAX global headers are ignored; unknown types are an error. tar.go, createTarFile.
+//
+// # Names that lead out of the layer
+//
+// containerd clamps "/x" and "../x" to the root of the layer. Larder takes "x", "./x" and "/x" alike, since
+// real images carry all three and they mean one file. A name, or a hard link's target, that climbs above the
+// root by ".." is refused with an [EntryError]: no tool writes one by accident. The targets of symbolic links
+// are free text, as they are to the kernel; following them while unpacking never leaves the layer.
+//
+// # Where Larder differs on purpose
+//
+//   - security.selinux is dropped: the volume's own label is the only one that a node should see.
+//   - system.posix_acl_* is refused: ext4 keeps ACLs in another form than the one that a tar carries, and
+//     later modes and parents' default ACLs change them; dropping them would change who may read a file.
+//   - Owners of -1 and beyond 32 bits, and device numbers beyond the kernel's 12 and 20 bits, are refused.
+//   - Old GNU sparse files are taken, with their holes as zeros; containerd takes PAX ones only.
+//   - What containerd stamps with the time of unpacking (implicit parents without a lower one, whiteouts, the
+//     root) is stamped 1970, so that the same layer always gives the same bytes.
+//   - A directory that was removed again by a later entry is no error, nor is a file in a lower layer where
+//     this one has a directory two levels deep.
+package layer

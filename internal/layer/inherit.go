@@ -1,0 +1,139 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// setgid on a directory hands its group to what is made in it.
+const setgid = 0o2000
+
+// implicitDirectory is a directory that had to be made as a parent.
+type implicitDirectory struct {
+	node *tree.Node
+	// path is relative to the layer's root, without symbolic links of its own layer.
+	path string
+	// parent is set if it was implicit itself when this directory was made: its group is then known only
+	// after it has inherited.
+	parent *implicitDirectory
+	// explicit says that an entry came later, whose owner, mode and times count.
+	explicit bool
+	// mode and gid are those that the directory was made with.
+	mode, gid uint32
+}
+
+// ensureDirectory returns the directory at a path without symbolic links, and makes what is missing.
+func (a *applier) ensureDirectory(components []string) (*tree.Node, error) {
+	directory := a.root
+	for i, component := range components {
+		if child := directory.Children[component]; child != nil {
+			if !child.IsDirectory() {
+				return nil, fmt.Errorf("its parent %q is not a directory in this layer", strings.Join(components[:i+1], "/"))
+			}
+			directory = child
+			continue
+		}
+		if err := checkComponent(component); err != nil {
+			return nil, err
+		}
+		made := a.makeImplicit(directory, strings.Join(components[:i+1], "/"))
+		directory.Children[component] = made
+		directory = made
+	}
+	return directory, nil
+}
+
+func (a *applier) makeImplicit(parent *tree.Node, path string) *tree.Node {
+	note := &implicitDirectory{node: tree.NewDirectory(0o755, minTime), path: path, mode: 0o755}
+	if above := a.implicit[parent]; above != nil && !above.explicit {
+		note.parent = above
+	} else if parent.Mode&setgid != 0 {
+		note.gid = parent.GID
+		note.node.GID = parent.GID
+	}
+	a.implicit[note.node] = note
+	a.implicitOrder = append(a.implicitOrder, note)
+	a.cost += entryCost + int64(len(path))
+	return note.node
+}
+
+// Inherit gives the parents that the layer does not list the owner, mode, times and extended attributes that
+// they have below. lower are the layers below, nearest first, which must have inherited themselves; there are
+// none for a bottom layer, which needs no call.
+func (d *Diff) Inherit(lower []*Diff) error {
+	if d.bottom != (len(lower) == 0) {
+		return errors.New("inheriting from lower layers: the bottom layer has none, all others have some")
+	}
+	if d.bottom {
+		return nil
+	}
+	if d.inherited {
+		return errors.New("inheriting from lower layers: the layer has inherited already")
+	}
+	for _, below := range lower {
+		if !below.inherited {
+			return errors.New("inheriting from lower layers: they must have inherited themselves, from the bottom up")
+		}
+	}
+	for _, directory := range d.implicit {
+		origin, err := nearest(lower, directory.path)
+		if err != nil {
+			return &EntryError{Entry: directory.path, Err: fmt.Errorf("looking for the directory in the lower layers: %w", err)}
+		}
+		directory.inherit(origin)
+	}
+	d.inherited = true
+	return nil
+}
+
+// nearest returns the first directory at a path in the lower layers, nil if there is none or if something
+// else is in its place first.
+func nearest(lower []*Diff, path string) (*tree.Node, error) {
+	for _, below := range lower {
+		found, err := resolve(below.root, path)
+		if err != nil {
+			return nil, err
+		}
+		if found.blocked {
+			return nil, nil
+		}
+		if found.node == nil {
+			continue
+		}
+		if !found.node.IsDirectory() {
+			return nil, nil
+		}
+		return found.node, nil
+	}
+	return nil, nil
+}
+
+func (i *implicitDirectory) inherit(origin *tree.Node) {
+	if origin == nil {
+		if i.parent != nil && i.parent.mode&setgid != 0 {
+			i.gid = i.parent.gid
+		}
+		if !i.explicit {
+			i.node.GID = i.gid
+		}
+		return
+	}
+	i.mode, i.gid = origin.Mode, origin.GID
+	if !i.explicit {
+		i.node.Mode, i.node.UID, i.node.GID = origin.Mode, origin.UID, origin.GID
+		i.node.Mtime, i.node.Atime = origin.Mtime, origin.Atime
+	}
+	for name, value := range origin.Xattrs {
+		// What an entry brought later stays; an opaque mark below must not hide what is below this layer.
+		if _, set := i.node.Xattrs[name]; set || strings.HasPrefix(name, "trusted.") {
+			continue
+		}
+		if i.node.Xattrs == nil {
+			i.node.Xattrs = map[string]string{}
+		}
+		i.node.Xattrs[name] = value
+	}
+}

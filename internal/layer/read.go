@@ -1,0 +1,66 @@
+package layer
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// tarBuffer saves a call to the decompressor for every 512-byte header; in bytes.
+const tarBuffer = 32 << 10
+
+// Store keeps the bytes of regular files and says where. It is called in the order of the tar, for files
+// that have bytes, and must read all of them: size is in bytes.
+type Store interface {
+	Store(ctx context.Context, r io.Reader, size int64) ([]tree.Extent, error)
+}
+
+// Diff is what one layer adds to those below it.
+type Diff struct {
+	root   *tree.Node
+	bottom bool
+	// implicit are the parents without an entry when they were first needed, upper ones first.
+	implicit  []*implicitDirectory
+	inherited bool
+}
+
+// Root returns the directory that the overlayfs snapshotter calls "fs". It is complete after [Diff.Inherit].
+func (d *Diff) Root() *tree.Node { return d.root }
+
+// Read unpacks a layer blob, checks its DiffID, and reads the blob to its end. bottom says that the layer has
+// none below it. Files' bytes go to the store even if a later entry replaces the file.
+//
+// Errors are [ErrContent], an [*EntryError], or what the blob, the store or the context returned.
+func Read(ctx context.Context, blob io.Reader, diffID digest.Digest, bottom bool, store Store) (*Diff, error) {
+	if err := diffID.Validate(); err != nil {
+		return nil, fmt.Errorf("checking the DiffID %q: %w", diffID, err)
+	}
+	stream, err := openStream(ctx, blob)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.close()
+
+	verifier := diffID.Verifier()
+	uncompressed := bufio.NewReaderSize(io.TeeReader(stream.uncompressed, verifier), tarBuffer)
+	applier := newApplier(store, bottom)
+	if err := applier.applyAll(ctx, stream.source, tar.NewReader(uncompressed)); err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(io.Discard, uncompressed); err != nil {
+		return nil, stream.source.explain(err)
+	}
+	if err := stream.finish(); err != nil {
+		return nil, err
+	}
+	if !verifier.Verified() {
+		return nil, fmt.Errorf("%w: the uncompressed stream does not have the DiffID %s", ErrContent, diffID)
+	}
+	return &Diff{root: applier.root, bottom: bottom, implicit: applier.implicitOrder, inherited: bottom}, nil
+}

@@ -1,0 +1,112 @@
+package layer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// blobBuffer is the read-ahead on the compressed stream in bytes, enough to look at its magic number.
+const blobBuffer = 64 << 10
+
+// maxZstdWindow bounds the memory of one zstd stream in bytes. It is what the zstd tool itself accepts unless
+// told otherwise (ZSTD_WINDOWLOG_LIMIT_DEFAULT is 27), so no common tool writes more.
+const maxZstdWindow = 128 << 20
+
+var (
+	gzipMagic = []byte{0x1f, 0x8b, 0x08}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// source reads the blob, honours the context, and remembers whether it was the blob that failed: a broken
+// connection must not look like broken content.
+type source struct {
+	ctx  context.Context
+	blob io.Reader
+	err  error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		s.err = err
+		return 0, err
+	}
+	n, err := s.blob.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// explain returns what made reading fail: the blob's own error, else damaged content.
+func (s *source) explain(err error) error {
+	if s.err != nil {
+		return fmt.Errorf("reading the layer blob: %w", s.err)
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%w: %w", ErrContent, err)
+}
+
+// stream is the uncompressed layer.
+type stream struct {
+	source       *source
+	compressed   *bufio.Reader
+	uncompressed io.Reader
+	close        func()
+}
+
+func openStream(ctx context.Context, blob io.Reader) (*stream, error) {
+	s := &stream{source: &source{ctx: ctx, blob: blob}, close: func() {}}
+	s.compressed = bufio.NewReaderSize(s.source, blobBuffer)
+	// A short blob is no error here: containerd takes an empty one as an empty layer.
+	magic, err := s.compressed.Peek(8)
+	if err != nil && err != io.EOF {
+		return nil, s.source.explain(err)
+	}
+	switch {
+	case bytes.HasPrefix(magic, gzipMagic):
+		reader, err := gzip.NewReader(s.compressed)
+		if err != nil {
+			return nil, s.source.explain(err)
+		}
+		s.uncompressed = reader
+	case isZstd(magic):
+		// One block in flight: layers are read side by side, and more would only cost memory.
+		reader, err := zstd.NewReader(s.compressed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, s.source.explain(err)
+		}
+		s.uncompressed, s.close = reader, reader.Close
+	default:
+		s.uncompressed = s.compressed
+	}
+	return s, nil
+}
+
+// isZstd recognises a frame and a skippable frame (RFC 8878, section 3.1), which may come first.
+func isZstd(magic []byte) bool {
+	if bytes.HasPrefix(magic, zstdMagic) {
+		return true
+	}
+	return len(magic) >= 8 && binary.LittleEndian.Uint32(magic)&0xfffffff0 == 0x184d2a50
+}
+
+// finish reads the blob to its end, where the caller's own digest check happens.
+func (s *stream) finish() error {
+	switch _, err := s.compressed.ReadByte(); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return fmt.Errorf("%w: data after the end of the compressed stream", ErrContent)
+	default:
+		return s.source.explain(err)
+	}
+}
