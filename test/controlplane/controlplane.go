@@ -67,7 +67,7 @@ func Run() (*ControlPlane, error) {
 	if os.Getenv(assetsVariable) == "" {
 		return nil, fmt.Errorf("%s is not set, so there is no kube-apiserver to test against: run %s", assetsVariable, assetsCommand)
 	}
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,8 @@ import (
 // karpenterModule is pinned by hack/karpenter/go.mod.
 const karpenterModule = "github.com/aws/karpenter-provider-aws"
 
-// moduleRoot is the nearest folder with a go.mod, from the folder of the package under test upwards.
-func moduleRoot() (string, error) {
+// ModuleRoot is the nearest folder with a go.mod, from the folder of the package under test upwards.
+func ModuleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("finding the folder of the test: %w", err)
