@@ -27,6 +27,8 @@ type CRI struct {
 	images     runtimeapi.ImageServiceClient
 	runtime    runtimeapi.RuntimeServiceClient
 	logs       string
+	// process is the id of containerd's.
+	process int
 }
 
 // Pod is one container in a sandbox of its own, on the host's network.
@@ -46,7 +48,7 @@ type Result struct {
 	Log string
 }
 
-func dialCRI(socket, logs string) (*CRI, error) {
+func dialCRI(socket, logs string, process int) (*CRI, error) {
 	connection, err := grpc.NewClient("unix://"+socket,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		// The default waits a second before it tries the socket again.
@@ -65,6 +67,7 @@ func dialCRI(socket, logs string) (*CRI, error) {
 		images:     runtimeapi.NewImageServiceClient(connection),
 		runtime:    runtimeapi.NewRuntimeServiceClient(connection),
 		logs:       logs,
+		process:    process,
 	}, nil
 }
 
@@ -142,7 +145,11 @@ func (c *CRI) Run(ctx context.Context, pod Pod) (result Result, err error) {
 	if result.ExitCode, err = c.waitForExit(ctx, container.GetContainerId()); err != nil {
 		return Result{}, fmt.Errorf("waiting for the container of pod %s: %w", pod.Name, err)
 	}
-	result.Log, err = readLog(filepath.Join(sandbox.LogDirectory, "main.log"))
+	log := filepath.Join(sandbox.LogDirectory, "main.log")
+	if err := c.waitUntilClosed(ctx, log); err != nil {
+		return Result{}, fmt.Errorf("waiting for the log of pod %s: %w", pod.Name, err)
+	}
+	result.Log, err = readLog(log)
 	return result, err
 }
 
@@ -172,6 +179,21 @@ func (c *CRI) waitForExit(ctx context.Context, container string) (exitCode int32
 		return response.GetStatus().GetState() == runtimeapi.ContainerState_CONTAINER_EXITED, nil
 	})
 	return exitCode, err
+}
+
+// waitUntilClosed waits until containerd no longer has a file open: it still writes a container's log after it has
+// said that the container exited.
+func (c *CRI) waitUntilClosed(ctx context.Context, path string) error {
+	return wait.PollUntilContextCancel(ctx, pollInterval, true, func(context.Context) (bool, error) {
+		descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", c.process))
+		for _, descriptor := range descriptors {
+			// One that cannot be read was closed since it was listed.
+			if target, err := os.Readlink(descriptor); err == nil && target == path {
+				return false, nil
+			}
+		}
+		return true, err
+	})
 }
 
 func (c *CRI) removeAllPods(ctx context.Context) error {

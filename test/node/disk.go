@@ -4,6 +4,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -86,7 +87,7 @@ func CheckFilesystem(t testing.TB, file string) {
 		t.Fatal(err)
 	}
 	defer device.Close()
-	if output, err := exec.Command("e2fsck", "-f", "-n", device.Name()).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(context.Background(), "e2fsck", "-f", "-n", device.Name()).CombinedOutput(); err != nil {
 		t.Errorf("e2fsck -fn of the data partition of %s: %v\n%s", file, err, output)
 	}
 }
@@ -102,7 +103,7 @@ func NewEmptyDisk(t testing.TB, size int64) string {
 	if err := os.Truncate(file, size); err != nil {
 		t.Fatal(err)
 	}
-	if output, err := exec.Command("mke2fs", "-q", "-t", "ext4", file).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), "mke2fs", "-q", "-t", "ext4", file).CombinedOutput(); err != nil {
 		t.Fatalf("making a filesystem in %s: %v\n%s", file, err, output)
 	}
 	device, err := openLoop(file, 0, size)
@@ -164,7 +165,7 @@ func openLoop(file string, offset, size int64) (*os.File, error) {
 }
 
 func run(name string, arguments ...string) (string, error) {
-	command := exec.Command(name, arguments...)
+	command := exec.CommandContext(context.Background(), name, arguments...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err := command.Output()

@@ -19,13 +19,16 @@ type Difference struct {
 	Object        Object
 	Field         string
 	Pulled, Built string
-	// facts are all that both say about the object; nil where it is absent.
-	pulled, built Facts
+	// pulled are all the facts of the pulled object; nil where it is absent.
+	pulled Facts
 }
 
 func (d Difference) String() string {
 	return fmt.Sprintf("%s %s: %s: pulled %q, built %q", d.Object.Kind, d.Object.Name, d.Field, d.Pulled, d.Built)
 }
+
+// PulledFact returns another field of the pulled object, for a Permission to judge by.
+func (d Difference) PulledFact(field string) string { return d.pulled[field] }
 
 // Permission is a kind of difference that a built volume may show against a pull.
 type Permission struct {
@@ -56,14 +59,14 @@ func Compare(pulled, built Store) []Difference {
 		if inPulled != inBuilt {
 			differences = append(differences, Difference{
 				Object: object, Field: existence,
-				Pulled: presence(inPulled), Built: presence(inBuilt), pulled: p, built: b,
+				Pulled: presence(inPulled), Built: presence(inBuilt), pulled: p,
 			})
 			continue
 		}
 		for field := range unionOf(p, b) {
 			if p[field] != b[field] {
 				differences = append(differences, Difference{
-					Object: object, Field: field, Pulled: p[field], Built: b[field], pulled: p, built: b,
+					Object: object, Field: field, Pulled: p[field], Built: b[field], pulled: p,
 				})
 			}
 		}

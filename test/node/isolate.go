@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,9 +20,9 @@ import (
 )
 
 const (
-	// assetsVariable names, to the isolated process, the directory with containerd, its shim and ctr.
-	assetsVariable = "LARDER_NODE_CONTAINERD"
-	// cgroupVariable names, to the isolated process, the control group that its pods are put under.
+	// assetsVariable names the directory with containerd, its shim and ctr; without it hack/containerd-assets.sh is asked.
+	assetsVariable = "CONTAINERD_ASSETS"
+	// cgroupVariable marks the isolated process, and names the control group that its pods are put under.
 	cgroupVariable = "LARDER_NODE_CGROUP"
 	// runDirectory is compiled into containerd: its shims keep their sockets there, whatever its configuration says.
 	runDirectory = "/run/containerd"
@@ -44,7 +45,7 @@ var debianPackages = map[string]string{
 // process namespace of its own, so that the kernel takes away whatever a test that was killed left behind, and
 // returns their exit status. It needs root.
 func Isolate(m *testing.M) int {
-	if os.Getenv(assetsVariable) != "" {
+	if os.Getenv(cgroupVariable) != "" {
 		if err := prepareNamespace(); err != nil {
 			fmt.Fprintln(os.Stderr, "node tests:", err)
 			return 1
@@ -78,7 +79,7 @@ func runIsolated() (code int, err error) {
 	// The death signal is sent when the starting thread ends, so that thread is kept.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	tests := exec.Command("/proc/self/exe", os.Args[1:]...)
+	tests := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
 	tests.Env = append(os.Environ(), assetsVariable+"="+assets, cgroupVariable+"="+cgroup)
 	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
 	tests.SysProcAttr = &syscall.SysProcAttr{
@@ -119,7 +120,10 @@ func checkMachine() error {
 
 // findContainerd returns the directory with containerd's binaries, which may take minutes the first time.
 func findContainerd() (string, error) {
-	script := exec.Command("../../hack/containerd-assets.sh")
+	if assets := os.Getenv(assetsVariable); assets != "" {
+		return assets, nil
+	}
+	script := exec.CommandContext(context.Background(), "../../hack/containerd-assets.sh")
 	script.Stderr = os.Stderr
 	output, err := script.Output()
 	if err != nil {

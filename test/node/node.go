@@ -64,7 +64,7 @@ func Start(t testing.TB, options Options) *Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Stop(t) })
-	if n.CRI, err = dialCRI(n.socket, filepath.Join(run, "logs")); err != nil {
+	if n.CRI, err = dialCRI(n.socket, filepath.Join(run, "logs"), n.process.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.waitUntilReady(t.Context()); err != nil {
@@ -80,7 +80,8 @@ func (n *Node) launch(config string) error {
 	}
 	defer log.Close()
 	assets := os.Getenv(assetsVariable)
-	n.process = exec.Command(filepath.Join(assets, "containerd"), "--config", config)
+	// Not the test's context: that ends before the clean-up, which has pods to remove.
+	n.process = exec.CommandContext(context.Background(), filepath.Join(assets, "containerd"), "--config", config)
 	n.process.Env = append(os.Environ(), "PATH="+assets+":"+os.Getenv("PATH")) // it looks its shim up there
 	n.process.Stdout, n.process.Stderr = log, log
 	if err := n.process.Start(); err != nil {
@@ -184,7 +185,7 @@ func (n *Node) leftovers(t testing.TB) []string {
 func (n *Node) Ctr(t testing.TB, arguments ...string) string {
 	t.Helper()
 	arguments = append([]string{"--address", n.socket, "--namespace", Namespace}, arguments...)
-	command := exec.Command(filepath.Join(os.Getenv(assetsVariable), "ctr"), arguments...)
+	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(assetsVariable), "ctr"), arguments...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err := command.Output()

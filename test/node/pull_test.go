@@ -1,0 +1,131 @@
+//go:build node
+
+package node_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-dev/larder/test/node"
+	"github.com/larder-dev/larder/test/registry"
+)
+
+// pulledDiskSize in bytes holds the test images, their blobs and a journal.
+const pulledDiskSize = 1 << 30
+
+// pull starts a node on an empty disk, pulls all images to it, and returns it with its root directory.
+func pull(t *testing.T, pushed images) (*node.Node, string) {
+	t.Helper()
+	root := filepath.Join(node.NewEmptyDisk(t, pulledDiskSize), "containerd")
+	pulled := node.Start(t, node.Options{Root: root, SandboxImage: pushed.pause})
+	for _, reference := range pushed.all() {
+		if err := pulled.CRI.Pull(t.Context(), reference); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pulled, root
+}
+
+// TestNodePull shows that the harness is a node: what fails here fails without Larder.
+func TestNodePull(t *testing.T) {
+	server := startRegistry(t, registry.Options{})
+	pushed := fill(t, server)
+	pulled, _ := pull(t, pushed)
+	checkUnpacked(t, pulled, pushed)
+	checkContainers(t, pulled, pushed)
+	if len(server.Requests()) == 0 {
+		t.Error("the registry's log shows no request after three pulls: it cannot show that a node needs none")
+	}
+}
+
+// checkContainers runs containers whose output depends on every layer being in place.
+func checkContainers(t *testing.T, n *node.Node, pushed images) {
+	t.Helper()
+	cases := map[string]struct {
+		reason string
+		pod    node.Pod
+		want   node.Result
+	}{
+		"entrypoint": {
+			reason: "the config's entrypoint runs, and sees the topmost of two files",
+			pod:    node.Pod{Image: pushed.odd},
+			want:   node.Result{Log: "upper\n"},
+		},
+		"docker": {
+			reason: "an image of Docker's schema 2 runs",
+			pod:    node.Pod{Image: pushed.docker},
+			want:   node.Result{Log: "hello\n"},
+		},
+		"layers": {
+			reason: "a file of each layer is there, also below a directory that takes the place of a link",
+			pod: node.Pod{Image: pushed.odd, Command: []string{
+				"/probe", "print", "/srv/deep/file", "/lib/in-place-of-a-link", "/many/file-with-a-name-of-some-length-0007", "/srv/hidden/seen", "/replaced-by-file", "/twice",
+			}},
+			want: node.Result{Log: "owned\nlib was a symbolic link below\n7above an opaque directory\nnow a file\nsecond\n"},
+		},
+		"whiteout": {
+			reason: "a file that an upper layer removes is gone",
+			pod:    node.Pod{Image: pushed.odd, Command: []string{"/probe", "print", "/etc/gone"}},
+			want:   node.Result{ExitCode: 1, Log: "open /etc/gone: no such file or directory\n"},
+		},
+		"opaque": {
+			reason: "what an opaque directory hides is gone",
+			pod:    node.Pod{Image: pushed.odd, Command: []string{"/probe", "print", "/srv/hidden/a/b"}},
+			want:   node.Result{ExitCode: 1, Log: "open /srv/hidden/a/b: no such file or directory\n"},
+		},
+	}
+	for name, c := range cases {
+		c.pod.Name = name
+		got, err := n.CRI.Run(t.Context(), c.pod)
+		if err != nil {
+			t.Errorf("%s: %v", c.reason, err)
+			continue
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", c.reason, diff)
+		}
+	}
+}
+
+// checkUnpacked asks containerd itself whether each image's snapshots are there, under every name.
+func checkUnpacked(t *testing.T, n *node.Node, pushed images) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(n.Ctr(t, "images", "check")), "\n")[1:]
+	if want := 3 * len(pushed.all()); len(lines) != want {
+		t.Errorf("ctr lists %d names, want %d: by tag, digest and id of each image:\n%s", len(lines), want, strings.Join(lines, "\n"))
+	}
+	for _, line := range lines {
+		if fields := strings.Fields(line); fields[len(fields)-1] != "true" {
+			t.Errorf("an image is not unpacked: %s", line)
+		}
+	}
+	for _, reference := range pushed.all() {
+		image, err := n.CRI.Image(t.Context(), reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if image == nil {
+			t.Errorf("CRI does not know %s", reference)
+			continue
+		}
+		if !slices.Contains(image.GetRepoTags(), reference) {
+			t.Errorf("image %s has the tags %q, want %s among them", image.GetId(), image.GetRepoTags(), reference)
+		}
+		if len(image.GetRepoDigests()) != 1 {
+			t.Errorf("image %s has the digests %q, want one", reference, image.GetRepoDigests())
+		}
+		for _, name := range append(image.GetRepoDigests(), image.GetId()) {
+			same, err := n.CRI.Image(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same.GetId() != image.GetId() {
+				t.Errorf("%s is the image %q, want %s as for %s", name, same.GetId(), image.GetId(), reference)
+			}
+		}
+	}
+}
