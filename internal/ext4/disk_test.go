@@ -1,0 +1,119 @@
+package ext4
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// memoryDisk is a sparse disk in memory. It refuses what ChunkWriter's contract forbids.
+type memoryDisk struct {
+	size int64
+
+	mu     sync.Mutex
+	chunks map[int64][]byte // nil for a chunk of zeros that was written
+}
+
+func newMemoryDisk(size int64) *memoryDisk {
+	return &memoryDisk{size: size, chunks: map[int64][]byte{}}
+}
+
+var zeroChunk = make([]byte, ChunkSize)
+
+func (d *memoryDisk) WriteChunk(_ context.Context, index int64, data []byte) error {
+	if len(data) != ChunkSize {
+		return fmt.Errorf("chunk %d has %d bytes", index, len(data))
+	}
+	if index < 0 || (index+1)*ChunkSize > d.size {
+		return fmt.Errorf("chunk %d is beyond the disk", index)
+	}
+	var kept []byte
+	if !bytes.Equal(data, zeroChunk) {
+		kept = bytes.Clone(data)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, again := d.chunks[index]; again {
+		return fmt.Errorf("chunk %d is written twice", index)
+	}
+	d.chunks[index] = kept
+	return nil
+}
+
+func (d *memoryDisk) ReadAt(b []byte, offset int64) (int, error) {
+	read := 0
+	for read < len(b) {
+		at := offset + int64(read)
+		if at >= d.size {
+			return read, io.EOF
+		}
+		chunk := d.chunks[at/ChunkSize]
+		if chunk == nil {
+			chunk = zeroChunk
+		}
+		read += copy(b[read:], chunk[at%ChunkSize:])
+	}
+	return read, nil
+}
+
+// digest covers which chunks were written and their bytes.
+func (d *memoryDisk) digest() [sha256.Size]byte {
+	hash := sha256.New()
+	for _, index := range slices.Sorted(maps.Keys(d.chunks)) {
+		fmt.Fprintln(hash, index)
+		hash.Write(d.chunks[index])
+	}
+	return [sha256.Size]byte(hash.Sum(nil))
+}
+
+// save writes the disk to a sparse file.
+func (d *memoryDisk) save(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.img")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(d.size); err != nil {
+		t.Fatal(err)
+	}
+	for index, chunk := range d.chunks {
+		if chunk == nil {
+			continue
+		}
+		if _, err := file.WriteAt(chunk, index*ChunkSize); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+// run executes one of e2fsprogs' programs, which development machines have in sbin.
+func run(t *testing.T, program string, arguments ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		path = "/usr/sbin/" + program
+	}
+	output, err := exec.Command(path, arguments...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", program, arguments, err, output)
+	}
+	return string(output)
+}
+
+// checkFilesystem has e2fsck find nothing.
+func checkFilesystem(t *testing.T, d *memoryDisk) {
+	t.Helper()
+	run(t, "e2fsck", "-fn", d.save(t))
+}

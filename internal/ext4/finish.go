@@ -1,0 +1,121 @@
+package ext4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+const lostFoundName = "lost+found"
+
+// Finish completes the filesystem. It writes the tree that begins at the filesystem's root through meta, the
+// last region, which it closes. The anchor is a directory in that tree; those of its children that WriteTree
+// wrote are linked, and every root that WriteTree wrote must be among them.
+func (w *Writer) Finish(ctx context.Context, meta *Region, root, anchor *tree.Node) error {
+	if err := meta.begin(ctx); err != nil {
+		return err
+	}
+	if meta.number != len(w.regions)-1 {
+		return meta.lost("finishing", errors.New("the filesystem is finished through its last region"))
+	}
+	if err := meta.waitTurn(ctx); err != nil {
+		return meta.lost("waiting to finish", err)
+	}
+	if err := meta.writeTop(ctx, root, anchor); err != nil {
+		return meta.lost("writing the filesystem's root", err)
+	}
+	if err := meta.Close(ctx); err != nil {
+		return err
+	}
+	if err := w.writeFixed(ctx); err != nil {
+		return meta.lost("writing the filesystem's metadata", err)
+	}
+	return nil
+}
+
+func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
+	top := r.withLostFound(root)
+	p, err := newPlan(top, anchor, r.writer.roots)
+	if err != nil {
+		return err
+	}
+	p.parent = rootInode
+	if e := p.byNode[anchor]; e == nil || e.up == nil {
+		return errors.New("the anchor has to be a directory below the root")
+	}
+	if linked, written := len(p.linked), len(r.writer.roots); linked != written {
+		return fmt.Errorf("%d trees were written, and the anchor directory has %d of them", written, linked)
+	}
+	if err := r.numberTop(p, top, anchor); err != nil {
+		return err
+	}
+	if err := r.writeOwnInodes(ctx); err != nil {
+		return err
+	}
+	for _, e := range p.entries {
+		if err := r.writeEntry(ctx, p, e, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withLostFound returns a root that has a lost+found; e2fsck has no place for what it finds otherwise.
+func (r *Region) withLostFound(root *tree.Node) *tree.Node {
+	if _, there := root.Children[lostFoundName]; there {
+		return root
+	}
+	top := *root
+	top.Children = maps.Clone(root.Children)
+	if top.Children == nil {
+		top.Children = map[string]*tree.Node{}
+	}
+	top.Children[lostFoundName] = tree.NewDirectory(0o700, r.writer.options.Time)
+	return &top
+}
+
+// numberTop gives the filesystem's first inodes their fixed numbers, and the ones after the anchor to the rest.
+func (r *Region) numberTop(p *plan, root, anchor *tree.Node) error {
+	fixed := map[*tree.Node]uint32{root: rootInode, root.Children[lostFoundName]: lostFoundInode, anchor: anchorInode}
+	if len(fixed) != 3 || !root.Children[lostFoundName].IsDirectory() {
+		return errors.New("the root, lost+found and the anchor have to be three directories")
+	}
+	r.inodes.extend(0)
+	r.inodes.runs[len(r.inodes.runs)-1].Used = anchorInode
+	numbers, err := r.numberInodes(len(p.entries) - len(fixed))
+	if err != nil {
+		return err
+	}
+	for _, e := range p.entries {
+		if number, isFixed := fixed[e.node]; isFixed {
+			e.number = number
+			continue
+		}
+		e.number, numbers = numbers[0], numbers[1:]
+	}
+	p.sortByNumber()
+	return nil
+}
+
+// writeOwnInodes writes the inodes of files without a name: the journal and the reserved descriptor blocks.
+func (r *Region) writeOwnInodes(ctx context.Context) error {
+	now := r.writer.options.Time
+	own := inode{mode: tree.TypeRegular | 0o600, links: 1, atime: now, mtime: now, changed: now}
+
+	resize := own
+	resize.size, resize.blocks = resizeInodeSize, r.writer.geometry.resizeBlocks()
+	le.PutUint32(resize.mapping[doubleIndirect*4:], resizeIndexBlock)
+	if err := r.inodes.write(ctx, r.writer.to, resizeInode, resize.encode()); err != nil {
+		return err
+	}
+
+	journal := own
+	journal.size = journalBlocks * BlockSize
+	if err := r.mapBlocks(ctx, &journal, journalExtents()); err != nil {
+		return err
+	}
+	return r.inodes.write(ctx, r.writer.to, journalInode, journal.encode())
+}

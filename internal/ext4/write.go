@@ -1,0 +1,133 @@
+package ext4
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// WriteTree writes the directories, inodes and everything else of a tree whose files were stored before, into
+// the region and into inodes of its own. It waits for the region's turn. The root's ".." leads to the anchor
+// directory, where Finish expects it among the children. It fails with *OutOfInodes or *OutOfBlocks when the
+// filesystem is full, and names the file that ext4 cannot hold.
+func (r *Region) WriteTree(ctx context.Context, root *tree.Node) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	if err := r.writeTree(ctx, root); err != nil {
+		return r.lost("writing a tree", err)
+	}
+	return nil
+}
+
+func (r *Region) writeTree(ctx context.Context, root *tree.Node) error {
+	p, err := newPlan(root, nil, nil)
+	if err != nil {
+		return err
+	}
+	p.parent = anchorInode
+	if err := r.waitTurn(ctx); err != nil {
+		return err
+	}
+	numbers, err := r.numberInodes(len(p.entries))
+	if err != nil {
+		return err
+	}
+	for i, e := range p.entries {
+		e.number = numbers[i]
+	}
+	r.writer.roots[root] = p.entries[0].number
+	for _, e := range p.entries {
+		if err := r.writeEntry(ctx, p, e, r.writer.options.Label); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeEntry writes what belongs to an inode, then the inode.
+func (r *Region) writeEntry(ctx context.Context, p *plan, e *entry, label string) error {
+	in := nodeInode(e.node, r.writer.options.Time)
+	in.links = e.links
+	xattrs, err := encodeXattrs(e.node.Xattrs, label)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.path(), err)
+	}
+	in.inline = xattrs.inline
+	if xattrs.block != nil {
+		extents, err := r.storeBytes(ctx, xattrs.block)
+		if err != nil {
+			return err
+		}
+		in.xattrBlock = extents[0].Start
+		in.blocks++
+	}
+	switch e.node.Type() {
+	case tree.TypeDirectory:
+		err = r.writeDirectory(ctx, p, e, in)
+	case tree.TypeRegular:
+		in.size = e.node.Size
+		err = r.mapBlocks(ctx, in, e.node.Extents)
+	case tree.TypeSymlink:
+		err = r.writeSymlink(ctx, e.node.Target, in)
+	case tree.TypeCharDev, tree.TypeBlockDev:
+		err = putDevice(in.mapping[:], e.node.Major, e.node.Minor)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.path(), err)
+	}
+	return r.inodes.write(ctx, r.writer.to, e.number, in.encode())
+}
+
+func (r *Region) writeDirectory(ctx context.Context, p *plan, e *entry, in *inode) error {
+	d := newDirectory(e.number, p.parentOf(e), e.names)
+	for _, name := range e.names {
+		child := e.node.Children[name]
+		d.add(p.numberOf(child), child.Type(), name)
+	}
+	extents, err := r.storeBytes(ctx, d.content)
+	if err != nil {
+		return err
+	}
+	if in.links > maxDirectoryLinks {
+		in.links = 1
+	}
+	in.size = int64(len(d.content))
+	r.directories[(e.number-1)/inodesPerGroup]++
+	return r.mapBlocks(ctx, in, extents)
+}
+
+func (r *Region) writeSymlink(ctx context.Context, target string, in *inode) error {
+	in.size = int64(len(target))
+	if len(target) < mappingSize {
+		copy(in.mapping[:], target)
+		return nil
+	}
+	extents, err := r.storeBytes(ctx, []byte(target))
+	if err != nil {
+		return err
+	}
+	return r.mapBlocks(ctx, in, extents)
+}
+
+// mapBlocks gives an inode its extent tree.
+func (r *Region) mapBlocks(ctx context.Context, in *inode, extents []tree.Extent) error {
+	in.flags |= flagExtents
+	in.blocks += blockCount(extents) + extentTreeBlocks(extents)
+	return encodeExtents(in.mapping[:], extents, func(node []byte) (uint32, error) {
+		placed, err := r.storeBytes(ctx, node)
+		if err != nil {
+			return 0, err
+		}
+		return placed[0].Start, nil
+	})
+}
+
+func checkTarget(e *entry) error {
+	if target := e.node.Target; target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
+		return fmt.Errorf("%s: a symbolic link's target has to have 1 to %d bytes, none of them zero", e.path(), BlockSize-1)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package ext4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// ChunkWriter receives a filesystem.
+type ChunkWriter interface {
+	// WriteChunk takes the ChunkSize bytes at index times ChunkSize. It is called at most once for every index,
+	// in any order and from several goroutines; a chunk that is never written is all zero. The data is valid
+	// only during the call.
+	WriteChunk(ctx context.Context, index int64, data []byte) error
+}
+
+// Options are what a filesystem is besides its content.
+type Options struct {
+	// Size is the filesystem's size in bytes, a multiple of ChunkSize, from 1 GiB to 2,032 GiB.
+	Size int64
+	// UUID and HashSeed are constant for a lineage of volumes.
+	UUID, HashSeed [16]byte
+	// Time is when everything was made, as the filesystem and each inode (ctime and crtime) say.
+	Time time.Time
+	// Label is the security.selinux attribute of every inode written by Region.WriteTree, without a
+	// terminating zero; empty for none. In the tree given to Finish only the nodes' own attributes count.
+	Label string
+}
+
+// Writer makes one filesystem.
+//
+// All regions are created first, in manifest order. Then each is driven by one goroutine (any number of Store
+// and WriteTree calls, one Close), several regions at a time. Finish, through the last region, completes it.
+//
+// What depends on the order of events happens in the order of regions: a region that needs space beyond its
+// reservation, inodes, or to be closed waits for its turn, which comes when all earlier regions are closed.
+// This cannot deadlock as long as regions are started in their order: the earliest one that is not closed
+// never waits, so it gets closed, and so on by induction. A caller whose context ends, or any failure in any
+// region, releases all waiters; after an error the filesystem is lost.
+type Writer struct {
+	to       ChunkWriter
+	options  Options
+	geometry geometry
+	regions  []*Region
+	writing  atomic.Bool
+
+	// failed ends with the first error of any region as its cause.
+	failed context.Context
+	fail   context.CancelCauseFunc
+
+	// These belong to the region whose turn it is.
+	chunks      pool
+	inodeChunks pool
+	// roots are the inode numbers of the trees written so far.
+	roots map[*tree.Node]uint32
+}
+
+// NewWriter starts a filesystem. Of the errors about its size, one is *TooSmall.
+func NewWriter(to ChunkWriter, o Options) (*Writer, error) {
+	g, err := newGeometry(o.Size)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{
+		to:          to,
+		options:     o,
+		geometry:    g,
+		chunks:      pool{free: g.freeChunks()},
+		inodeChunks: pool{free: g.freeInodeChunks()},
+		roots:       map[*tree.Node]uint32{},
+	}
+	w.failed, w.fail = context.WithCancelCause(context.Background())
+	return w, nil
+}
+
+// NewRegion adds a region and reserves its first space, in bytes, rounded up to whole chunks. It fails with
+// *OutOfBlocks when there is not enough.
+func (w *Writer) NewRegion(reserve int64) (*Region, error) {
+	if w.writing.Load() {
+		return nil, errors.New("all regions have to be reserved before the first write")
+	}
+	wanted := (reserve + ChunkSize - 1) / ChunkSize
+	if free := w.chunks.available(); wanted > free {
+		return nil, fmt.Errorf("reserving space for region %d: %w", len(w.regions), &OutOfBlocks{Need: wanted * ChunkSize, Have: free * ChunkSize})
+	}
+	r := &Region{
+		writer:      w,
+		number:      len(w.regions),
+		turn:        make(chan struct{}),
+		directories: map[uint32]uint32{},
+	}
+	for wanted > 0 {
+		s := w.chunks.take(uint32(wanted))
+		r.reserved = append(r.reserved, s)
+		wanted -= int64(s.count)
+	}
+	if r.number == 0 {
+		close(r.turn)
+	}
+	w.regions = append(w.regions, r)
+	return r, nil
+}
+
+// UsageOf returns what containerd's disk usage of a tree will be: the bytes of st_blocks, with those of
+// directories, extent trees and attributes, and the number of inodes, hard links once. Files must have their
+// extents. A directory is taken to be in at most four pieces.
+func (w *Writer) UsageOf(node *tree.Node) (bytes, inodes int64, err error) {
+	seen := map[*tree.Node]bool{}
+	var visit func(n *tree.Node) error
+	visit = func(n *tree.Node) error {
+		if seen[n] {
+			return nil
+		}
+		seen[n] = true
+		blocks, err := w.blocksOf(n)
+		if err != nil {
+			return err
+		}
+		bytes += blocks * BlockSize
+		inodes++
+		for _, child := range n.Children {
+			if err := visit(child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := visit(node); err != nil {
+		return 0, 0, fmt.Errorf("counting the blocks of a tree: %w", err)
+	}
+	return bytes, inodes, nil
+}
+
+func (w *Writer) blocksOf(n *tree.Node) (int64, error) {
+	xattrs, err := encodeXattrs(n.Xattrs, w.options.Label)
+	if err != nil {
+		return 0, err
+	}
+	var blocks int64
+	if xattrs.block != nil {
+		blocks++
+	}
+	switch n.Type() {
+	case tree.TypeDirectory:
+		blocks += int64(directoryBlocks(n.Names()))
+	case tree.TypeRegular:
+		blocks += int64(blockCount(n.Extents)) + int64(extentTreeBlocks(n.Extents))
+	case tree.TypeSymlink:
+		if len(n.Target) >= mappingSize {
+			blocks++
+		}
+	}
+	return blocks, nil
+}
