@@ -5,6 +5,6 @@
 //
 //	sudo -E env "PATH=$PATH" go test -tags node ./test/node
 //
-// They run in a mount and a process namespace of their own (see Isolate): no mount, process or control group
+// They run in a mount and a process namespace of their own (see Isolate): no mount and no process
 // outlives them, however they end. What is missing on a machine is a failure that names it, never a skip.
 package node

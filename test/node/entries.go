@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// statBlock is the unit of st_blocks in bytes, whatever the filesystem's block size.
+const statBlock = 512
+
 // readContent adds the digest of every blob file's bytes. A file that the metadata does not name is an object
 // without a size, so that a comparison shows it.
 func (s Store) readContent(root string) error {
@@ -38,10 +41,11 @@ func (s Store) readContent(root string) error {
 	return nil
 }
 
-// readEntries adds every file below a snapshot's directory, and the directory itself as ".".
-func (s Store) readEntries(chain, directory string) error {
+// readEntries adds every file below a snapshot's directory, and the directory itself as ".". It returns the bytes that
+// the directories' own blocks take.
+func (s Store) readEntries(chain, directory string) (directories int64, err error) {
 	firstNames := map[uint64]string{} // by inode: the first path of each group of hard links
-	return filepath.WalkDir(directory, func(path string, _ fs.DirEntry, err error) error {
+	err = filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("reading snapshot %s: %w", chain, err)
 		}
@@ -50,26 +54,30 @@ func (s Store) readEntries(chain, directory string) error {
 			return err
 		}
 		facts := s.add("entry", chain+" "+relative)
-		inode, err := facts.readEntry(path)
+		status, err := facts.readEntry(path)
 		if err != nil {
 			return fmt.Errorf("reading %s of snapshot %s: %w", relative, chain, err)
 		}
-		if _, linked := firstNames[inode]; !linked {
-			firstNames[inode] = relative // a walk is in the order of names, and so the same in every store
+		if entry.IsDir() {
+			directories += status.Blocks * statBlock
 		}
-		facts["same inode as"] = firstNames[inode]
+		if _, linked := firstNames[status.Ino]; !linked {
+			firstNames[status.Ino] = relative // a walk is in the order of names, and so the same in every store
+		}
+		facts["same inode as"] = firstNames[status.Ino]
 		return nil
 	})
+	return directories, err
 }
 
-func (f Facts) readEntry(path string) (inode uint64, err error) {
+func (f Facts) readEntry(path string) (*syscall.Stat_t, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	status, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return 0, fmt.Errorf("lstat gave a %T", info.Sys())
+		return nil, fmt.Errorf("lstat gave a %T", info.Sys())
 	}
 	f["mode"] = "0" + strconv.FormatUint(uint64(status.Mode), 8)
 	f["uid"] = fmt.Sprint(status.Uid)
@@ -87,9 +95,9 @@ func (f Facts) readEntry(path string) (inode uint64, err error) {
 		f["content"], err = os.Readlink(path)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return status.Ino, f.readXattrs(path)
+	return status, f.readXattrs(path)
 }
 
 func (f Facts) readXattrs(path string) error {

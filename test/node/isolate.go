@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,9 +104,9 @@ func checkMachine() error {
 		return errors.New("containerd, mounts and loop devices need root: run them with sudo -E")
 	}
 	var missing []error
-	for command, debianPackage := range debianPackages {
+	for _, command := range slices.Sorted(maps.Keys(debianPackages)) {
 		if _, err := exec.LookPath(command); err != nil {
-			missing = append(missing, fmt.Errorf("%s is not in PATH: install it with: apt-get install %s", command, debianPackage))
+			missing = append(missing, fmt.Errorf("%s is not in PATH: install it with: apt-get install %s", command, debianPackages[command]))
 		}
 	}
 	for path, meaning := range map[string]string{

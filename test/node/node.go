@@ -129,8 +129,8 @@ func (n *Node) Stop(t testing.TB) {
 		n.CRI.close()
 	}
 	n.terminate(t)
-	for _, left := range n.leftovers(t) {
-		t.Errorf("the node left %s behind\n%s", left, n.logTail())
+	if left := n.leftovers(t); len(left) > 0 {
+		t.Errorf("the node left behind:\n%s\n%s", strings.Join(left, "\n"), n.logTail())
 	}
 }
 
