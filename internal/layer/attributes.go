@@ -30,15 +30,15 @@ const paxXattr = "SCHILY.xattr."
 const capability = "security.capability"
 
 var (
-	minTime = time.Unix(0, 0)
-	maxTime = time.Unix(0, math.MaxInt64)
+	minTime = time.Unix(0, 0).UTC()
+	maxTime = time.Unix(0, math.MaxInt64).UTC()
 )
 
 func boundTime(t time.Time) time.Time {
 	if t.Before(minTime) || t.After(maxTime) {
 		return minTime
 	}
-	return t
+	return t.UTC()
 }
 
 func accessTime(header *tar.Header) time.Time {
@@ -70,7 +70,7 @@ func setAttributes(node *tree.Node, header *tar.Header) error {
 		node.Mode = tree.TypeSymlink | 0o777
 	}
 	node.Mtime, node.Atime = boundTime(header.ModTime), accessTime(header)
-	return nil
+	return applyModeToACL(node)
 }
 
 // owner refuses -1 as well: chown would leave the owner as it is.
@@ -119,10 +119,12 @@ func keepsXattr(node *tree.Node, name string) (bool, error) {
 			return false, nil
 		}
 	case "system":
-		if rest == "posix_acl_access" || rest == "posix_acl_default" {
-			return false, fmt.Errorf("POSIX ACLs (%s) are not supported: rebuild the image without them", name)
+		if node.Type() == tree.TypeSymlink || (name != aclAccess && name != aclDefault) {
+			return false, nil
 		}
-		return false, nil
+		if name == aclDefault && !node.IsDirectory() {
+			return false, fmt.Errorf("the extended attribute %s is for directories only", name)
+		}
 	default:
 		return false, nil
 	}

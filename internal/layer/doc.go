@@ -27,8 +27,8 @@
 //     hardlinkRootPath. That lchown makes the kernel drop the file's security.capability, so an entry has to
 //     bring it again (measured on Linux: listxattr is empty after lchown through the second name).
 //   - Only PAX records "SCHILY.xattr." carry attributes, not LIBARCHIVE's. trusted.* is dropped, user.* is
-//     kept on files and directories only, and namespaces that the kernel refuses are dropped. tar.go,
-//     createTarFile; tar_unix.go, setxattr.
+//     kept on files and directories only, and what the kernel refuses as not supported is dropped. tar.go,
+//     createTarFile; tar_unix.go, setxattr. The mode is set after an ACL, and so changes it.
 //   - Times before 1970 or after 2262 become 1970; an access time is never older than the modification time.
 //     time.go, boundTime and latestTime. Directories get theirs at the very end, by name and through symbolic
 //     links. tar.go, applyNaive.
@@ -44,8 +44,7 @@
 // # Where Larder differs on purpose
 //
 //   - security.selinux is dropped: the volume's own label is the only one that a node should see.
-//   - system.posix_acl_* is refused: ext4 keeps ACLs in another form than the one that a tar carries, and
-//     later modes and parents' default ACLs change them; dropping them would change who may read a file.
+//   - A default ACL does not spread to what the layer makes below it: the tar says what each file's own is.
 //   - Owners of -1 and beyond 32 bits, and device numbers beyond the kernel's 12 and 20 bits, are refused.
 //   - Old GNU sparse files are taken, with their holes as zeros; containerd takes PAX ones only.
 //   - What containerd stamps with the time of unpacking (implicit parents without a lower one, whiteouts, the

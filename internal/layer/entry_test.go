@@ -48,7 +48,8 @@ func TestBadEntries(t *testing.T) {
 		"device number out of range":  {reason: "the kernel would cut it", entries: []entry{{Header: tar.Header{Name: "c", Typeflag: tar.TypeChar, Devmajor: 4096}}}, bad: "c", says: "4096:0"},
 		"negative owner":              {reason: "chown would keep the old one", entries: []entry{file("a", "").with(func(h *tar.Header) { h.Uid = -1; h.Format = tar.FormatGNU })}, bad: "a", says: "uid -1"},
 		"group beyond 32 bits":        {reason: "an inode cannot hold it", entries: []entry{file("a", "").with(func(h *tar.Header) { h.Gid = 1 << 32 })}, bad: "a", says: "gid 4294967296"},
-		"ACL":                         {reason: "dropping it would change who may read", entries: []entry{file("a", "").xattr("system.posix_acl_access", "x")}, bad: "a", says: "ACL"},
+		"no ACL":                      {reason: "the kernel would not take it", entries: []entry{file("a", "").xattr("system.posix_acl_access", "x")}, bad: "a", says: "access control list"},
+		"default ACL on a file":       {reason: "only directories have one", entries: []entry{file("a", "").xattr("system.posix_acl_default", "x")}, bad: "a", says: "directories only"},
 		"extended attribute too long": {reason: "the kernel has a limit", entries: []entry{file("a", "").xattr("user.k", strings.Repeat("v", 65537))}, bad: "a", says: "65537 bytes"},
 		"attribute without a name":    {reason: "the kernel refuses it", entries: []entry{file("a", "").xattr("user.", "v")}, bad: "a", says: "no valid name"},
 	}

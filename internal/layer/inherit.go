@@ -23,6 +23,8 @@ type implicitDirectory struct {
 	explicit bool
 	// mode and gid are those that the directory was made with.
 	mode, gid uint32
+	// origin is the directory below that it inherited from, if there was one.
+	origin *tree.Node
 }
 
 // ensureDirectory returns the directory at a path without symbolic links, and makes what is missing.
@@ -121,14 +123,14 @@ func (i *implicitDirectory) inherit(origin *tree.Node) {
 		}
 		return
 	}
-	i.mode, i.gid = origin.Mode, origin.GID
+	i.origin, i.mode, i.gid = origin, origin.Mode, origin.GID
 	if !i.explicit {
 		i.node.Mode, i.node.UID, i.node.GID = origin.Mode, origin.UID, origin.GID
 		i.node.Mtime, i.node.Atime = origin.Mtime, origin.Atime
 	}
 	for name, value := range origin.Xattrs {
-		// What an entry brought later stays; an opaque mark below must not hide what is below this layer.
-		if _, set := i.node.Xattrs[name]; set || strings.HasPrefix(name, "trusted.") {
+		// What an entry brought later stays.
+		if _, set := i.node.Xattrs[name]; set || !inheritable(name) {
 			continue
 		}
 		if i.node.Xattrs == nil {
@@ -137,3 +139,7 @@ func (i *implicitDirectory) inherit(origin *tree.Node) {
 		i.node.Xattrs[name] = value
 	}
 }
+
+// inheritable leaves out what overlayfs keeps for itself: an opaque mark below must not hide what is below this
+// layer.
+func inheritable(xattr string) bool { return !strings.HasPrefix(xattr, "trusted.") }

@@ -124,3 +124,18 @@ func TestInheritThroughACircle(t *testing.T) {
 		t.Errorf("got error %v, want an EntryError about the directory %q", err, "a")
 	}
 }
+
+func TestInheritedSaysWhatTheTreeDependsOn(t *testing.T) {
+	bottom := []entry{
+		directory("a", 0o700).with(func(h *tar.Header) { h.Uid = 1; h.Gid = 2 }).xattr("user.k", "\xff"),
+		directory("unused", 0o700),
+	}
+	opaque := []entry{file("a/.wh..wh..opq", "")}
+	top, _ := chain(t, bottom, opaque, []entry{file("a/b/c", "1")})
+	want := []Inherited{{
+		Path: []byte("a"), Mode: 0o040700, UID: 1, GID: 2, Modified: stamp, Accessed: stamp, Xattrs: map[string][]byte{"user.k": []byte("\xff")},
+	}}
+	if difference := cmp.Diff(want, top.Inherited()); difference != "" {
+		t.Errorf("-want +got:\n%s", difference)
+	}
+}
