@@ -63,6 +63,10 @@ func classify(err error) (Reason, string) {
 	if errors.As(err, &answer) {
 		return reasonOfStatus(answer.StatusCode), describeAnswer(answer)
 	}
+	var refused *refusedRedirect
+	if errors.As(err, &refused) {
+		return RegistryError, refused.Error()
+	}
 	// The innermost cause is the one to act on; the addresses around it are known already.
 	var request *url.Error
 	for errors.As(err, &request) {

@@ -27,7 +27,8 @@ type Image struct {
 
 // Manifest is one platform's image.
 type Manifest struct {
-	// Platform is normalised: "linux/amd64", "linux/arm64/v8".
+	// Platform is normalised, without a variant that goes without saying: "linux/amd64", "linux/arm64",
+	// "linux/arm/v7". It is what the index says of the manifest, and without an index what the config says.
 	Platform   string
 	Descriptor ocispec.Descriptor
 	Config     ocispec.Descriptor
@@ -50,7 +51,7 @@ type Blob struct {
 	// Children are the descriptors that the blob refers to, in its own order; nil for a config.
 	// Those of other platforms are listed although their blobs are absent, as after a pull.
 	Children []ocispec.Descriptor
-	// Platform is set on a config.
+	// Platform is set on a config, normalised; it is what the config itself says.
 	Platform string
 	// ChainID is the top layer's chain id; set on a config, empty for an image without layers.
 	ChainID digest.Digest

@@ -111,6 +111,11 @@ func (s *session) handshakeFailure(ctx context.Context, reference string, err er
 	return err
 }
 
+// refusedRedirect is the registry's mistake, not the network's.
+type refusedRedirect struct{ why string }
+
+func (r *refusedRedirect) Error() string { return "refusing a redirect " + r.why }
+
 // maxRedirects is net/http's own limit, which setting CheckRedirect replaces.
 const maxRedirects = 10
 
@@ -120,16 +125,16 @@ func checkRedirect(request *http.Request, earlier []*http.Request) error {
 	first := earlier[0].URL
 	switch {
 	case len(earlier) >= maxRedirects:
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return &refusedRedirect{fmt.Sprintf("after %d others", maxRedirects)}
 	case first.Scheme == "https" && request.URL.Scheme != "https":
-		return fmt.Errorf("refusing a redirect from HTTPS to plain HTTP at %s", request.URL.Host)
+		return &refusedRedirect{"from HTTPS to plain HTTP at " + request.URL.Host}
 	case request.URL.Hostname() == first.Hostname():
 		return nil
 	}
 	address := net.ParseIP(request.URL.Hostname())
 	if address != nil && (address.IsLoopback() || address.IsPrivate() || address.IsUnspecified() ||
 		address.IsLinkLocalUnicast() || address.IsLinkLocalMulticast()) {
-		return fmt.Errorf("refusing a redirect to the internal address %s", request.URL.Host)
+		return &refusedRedirect{"to the internal address " + request.URL.Host}
 	}
 	return nil
 }
