@@ -70,6 +70,7 @@ const (
 	ReasonSnapshotNotReady   = "SnapshotNotReady"
 	ReasonTargetMissing      = "TargetMissing"
 	ReasonTargetKindMissing  = "TargetKindMissing"
+	ReasonTargetUnreadable   = "TargetUnreadable"
 	ReasonDeviceDuplicated   = "DeviceDuplicated"
 	ReasonDeviceInvalid      = "DeviceInvalid"
 	ReasonVolumeSizeTooSmall = "VolumeSizeTooSmall"
@@ -77,5 +78,6 @@ const (
 	ReasonNodesWouldReplace  = "NodesWouldBeReplaced"
 	ReasonWriteConflict      = "WriteConflict"
 	ReasonWriteDenied        = "WriteDenied"
+	ReasonWriteFailed        = "WriteFailed"
 	ReasonRivalWriter        = "RivalWriter"
 )

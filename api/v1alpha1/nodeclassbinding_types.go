@@ -100,6 +100,9 @@ type EC2NodeClassTarget struct {
 }
 
 // Device is a block device of a node. What is left out stays as the class has it.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.throughput) || !has(self.volumeType) || self.volumeType == 'gp3'",message="device.throughput is for gp3 volumes: leave it out, or set device.volumeType to gp3"
+// +kubebuilder:validation:XValidation:rule="!has(self.iops) || !has(self.volumeType) || self.volumeType != 'gp2'",message="device.iops is for gp3, io1 and io2 volumes: leave it out, or set another device.volumeType"
 type Device struct {
 	// name is the device's name; Bottlerocket's data volume is /dev/xvdb.
 	// +required
@@ -110,7 +113,7 @@ type Device struct {
 	// volumeSize is the size of the nodes' volume. It cannot be below the snapshot's. Left out, it is the
 	// largest of what the class has, 20 GiB, and the snapshot's size.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Gi')) >= 0 && quantity(string(self)).compareTo(quantity('64Ti')) <= 0",message="device.volumeSize must be from 1Gi to 64Ti"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Gi')) >= 0 && quantity(string(self)).compareTo(quantity('59000Gi')) <= 0",message="device.volumeSize must be from 1Gi to 59000Gi, the largest that an EC2NodeClass takes"
 	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
 
 	// volumeType is the EBS volume type; gp3 for a device that the class does not have yet.

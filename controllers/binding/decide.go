@@ -1,0 +1,125 @@
+package binding
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+)
+
+// decision is what a pass will do, and what it will say.
+type decision struct {
+	snapshot Snapshot
+	// unavailable, unfit and unapplied are the problems behind SnapshotAvailable, PreflightPassed and Applied.
+	unavailable, unfit, unapplied *Problem
+	// inPlace tells that the target names the snapshot that this binding applied last.
+	inPlace bool
+	// write is nil when there is nothing to write, or when it may not be written.
+	write Write
+	rival *v1alpha1.Rival
+}
+
+// decide is pure.
+func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
+	var d decision
+	d.snapshot, d.unavailable = f.usable(binding.Spec.Snapshot.Ref.Name)
+	plan := f.target.Plan(binding, d.snapshot)
+	d.inPlace = plan.InPlace != "" && plan.InPlace == binding.Status.AppliedSnapshotID
+	d.rival = rivalAfter(binding, d.snapshot, plan, now)
+	d.unfit = plan.Problem
+	if d.unfit == nil && f.holder != nil {
+		d.unfit = claimed(binding, f.holder)
+	}
+	if d.unavailable != nil || d.unfit != nil || plan.Write == nil {
+		return d
+	}
+	if hasStopped(d.rival) {
+		d.unapplied = rivalProblem(binding, d.snapshot, plan, d.rival)
+		return d
+	}
+	if d.unapplied = staged(binding, d.snapshot, plan); d.unapplied == nil {
+		d.write = plan.Write
+	}
+	return d
+}
+
+// decideRestore is pure. A binding that does not hold the device wrote nothing that it could take back.
+func decideRestore(binding *v1alpha1.NodeClassBinding, f facts) decision {
+	if f.holder != nil {
+		return decision{}
+	}
+	plan := f.target.PlanRestore(binding)
+	d := decision{unfit: plan.Problem}
+	if plan.Write == nil || plan.Problem != nil {
+		return d
+	}
+	if nodes := total(plan.Replaced); nodes > 0 {
+		kind, name := targetOf(binding)
+		d.unapplied = &Problem{
+			Reason: v1alpha1.ReasonNodesWouldReplace,
+			Message: fmt.Sprintf("the deletion waits, because restoring %s of %s %s would replace %s, which strategy "+
+				"NewNodesOnly forbids: set rollout.strategy to Roll to have it restored now",
+				deviceOf(binding), kind, name, describe(plan.Replaced)),
+		}
+		return d
+	}
+	d.write = plan.Write
+	return d
+}
+
+func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {
+	kind, name := targetOf(binding)
+	return &Problem{
+		Reason:  v1alpha1.ReasonDeviceClaimed,
+		Stalled: true,
+		Message: fmt.Sprintf("NodeClassBinding %s is older and holds %s of %s %s: delete one of the two bindings, or "+
+			"give this one another device", holder.Name, deviceOf(binding), kind, name),
+	}
+}
+
+func staged(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan) *Problem {
+	if total(plan.Replaced) == 0 {
+		return nil
+	}
+	kind, name := targetOf(binding)
+	boots := "no node boots from a snapshot of this binding yet"
+	if plan.InPlace != "" && plan.InPlace == binding.Status.AppliedSnapshotID {
+		boots = "new nodes boot with " + plan.InPlace + " until then"
+	}
+	return &Problem{
+		Reason: v1alpha1.ReasonNodesWouldReplace,
+		Message: fmt.Sprintf("%s is written to %s of %s %s when no NodeClaim of it is left, since it would replace %s; %s. "+
+			"To replace them now, set rollout.strategy to Roll",
+			snapshot.ID, deviceOf(binding), kind, name, describe(plan.Replaced), boots),
+	}
+}
+
+func total(replaced map[string]int) int {
+	sum := 0
+	for _, count := range replaced {
+		sum += count
+	}
+	return sum
+}
+
+// describe says "3 nodes (NodePool a: 1, b: 2)", with at most five pools.
+func describe(replaced map[string]int) string {
+	const atMost = 5
+	pools := slices.Sorted(maps.Keys(replaced))
+	parts := make([]string, 0, atMost+1)
+	for i, pool := range pools {
+		if i == atMost {
+			parts = append(parts, fmt.Sprintf("and %d more", len(pools)-atMost))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s: %d", pool, replaced[pool]))
+	}
+	nodes := "nodes"
+	if total(replaced) == 1 {
+		nodes = "node"
+	}
+	return fmt.Sprintf("%d %s (NodePool %s)", total(replaced), nodes, strings.Join(parts, ", "))
+}

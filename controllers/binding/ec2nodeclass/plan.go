@@ -1,0 +1,188 @@
+package ec2nodeclass
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/binding"
+)
+
+// mapping is one entry of spec.blockDeviceMappings, as it is in JSON.
+type mapping = map[string]any
+
+// write is a change to one class. It replaces the whole list.
+type write struct {
+	class *unstructured.Unstructured
+	// devices is the list to write; nil to leave the class without one.
+	devices []any
+	// record is the annotation to leave; empty to leave none.
+	record record
+	// restores tells that the device is given back, and releases that Larder then owns no field of the class any more.
+	restores, releases bool
+}
+
+// Plan implements binding.Observation.
+func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) binding.Plan {
+	if o.class == nil {
+		return binding.Plan{Problem: o.problem}
+	}
+	device := &b.Spec.Target.EC2NodeClass.Device
+	devices := devicesOf(o.class)
+	owner := lastWriter(o.class)
+	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName())}
+	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
+		return plan
+	}
+	former, err := readRecord(o.class)
+	if err != nil {
+		plan.Problem = unreadableRecord(o.class.GetName(), err)
+		return plan
+	}
+	family := familyOf(o.class)
+	complete := devices
+	if len(devices) == 0 {
+		complete = defaultDevices(family)
+	}
+	current := find(complete, device.Name)
+	own := current // what the class itself says of the device, as opposed to what Larder wrote
+	if original, recorded := former[device.Name]; recorded && o.wroteIt(b, current, snapshot) {
+		own = original
+	} else {
+		original = withoutSnapshot(find(devices, device.Name), b.Status.AppliedSnapshotID, snapshot.ID)
+		former = former.with(device.Name, original)
+		switch {
+		case len(devices) == 0:
+			former = former.with(rootDevice(family), nil)
+		case recorded: // somebody wrote a list of their own over Larder's
+			former = former.without(rootDevice(family))
+		}
+	}
+	wanted, problem := desired(o.class.GetName(), current, own, device, snapshot)
+	if problem != nil || snapshot.ID == "" {
+		plan.Problem = problem
+		return plan
+	}
+	next := replace(complete, device.Name, wanted)
+	if reflect.DeepEqual(devices, next) {
+		return plan
+	}
+	plan.Write = &write{class: o.class, devices: next, record: former}
+	plan.Replaced = o.claims
+	if owner != fieldManager {
+		plan.TakenBackBy = owner
+	}
+	return plan
+}
+
+// wroteIt tells whether the device's present mapping is Larder's. Its snapshot says so, and so does the list's owner: an
+// atomic list changes hands with any change to it. Owning it counts even when the status that named the snapshot was
+// lost with the operator that should have written it.
+func (o *observation) wroteIt(b *v1alpha1.NodeClassBinding, current mapping, snapshot binding.Snapshot) bool {
+	switch id := snapshotOf(current); id {
+	case "":
+		return false
+	case b.Status.AppliedSnapshotID, snapshot.ID:
+		return true
+	default:
+		return lastWriter(o.class) == fieldManager
+	}
+}
+
+func (o *observation) checkDevices(devices []any, name string) *binding.Problem {
+	class, family := o.class.GetName(), familyOf(o.class)
+	same := 0
+	for _, device := range devices {
+		if nameOf(device) == name {
+			same++
+		}
+	}
+	switch {
+	case same > 1:
+		return &binding.Problem{
+			Reason: v1alpha1.ReasonDeviceDuplicated, Stalled: true,
+			Message: fmt.Sprintf("EC2NodeClass %s lists %s %d times in spec.blockDeviceMappings, and EC2 takes one: "+
+				"remove the others", class, name, same),
+		}
+	case name == rootDevice(family):
+		return invalid("%s is the root device of %s nodes, which boot from it: name the data device in "+
+			"spec.target.ec2NodeClass.device, /dev/xvdb for Bottlerocket", name, family)
+	case len(devices) == 0 && defaultDevices(family) == nil:
+		return invalid("EC2NodeClass %s has no spec.blockDeviceMappings, and a list with %s alone would replace the "+
+			"root device that Karpenter adds for family %s: add the root device to spec.blockDeviceMappings first",
+			class, name, family)
+	default:
+		return nil
+	}
+}
+
+func invalid(format string, args ...any) *binding.Problem {
+	return &binding.Problem{Reason: v1alpha1.ReasonDeviceInvalid, Stalled: true, Message: fmt.Sprintf(format, args...)}
+}
+
+// devicesOf returns a copy of the class's list, whose entries are shared with the class and must not be changed.
+func devicesOf(class *unstructured.Unstructured) []any {
+	spec, _ := class.Object["spec"].(map[string]any)
+	devices, _ := spec["blockDeviceMappings"].([]any)
+	return slices.Clone(devices)
+}
+
+func nameOf(device any) string {
+	entry, _ := device.(mapping)
+	name, _ := entry["deviceName"].(string)
+	return name
+}
+
+// find returns the first device of that name, nil when there is none.
+func find(devices []any, name string) mapping {
+	for _, device := range devices {
+		if nameOf(device) == name {
+			return device.(mapping)
+		}
+	}
+	return nil
+}
+
+// replace returns the list with the device in its place, or at the end; without it when wanted is nil.
+func replace(devices []any, name string, wanted mapping) []any {
+	next := make([]any, 0, len(devices)+1)
+	for _, device := range devices {
+		if nameOf(device) != name {
+			next = append(next, device)
+		} else if wanted != nil {
+			next = append(next, wanted)
+			wanted = nil
+		}
+	}
+	if wanted != nil {
+		next = append(next, wanted)
+	}
+	return next
+}
+
+func ebsOf(device mapping) mapping {
+	ebs, _ := device["ebs"].(mapping)
+	return ebs
+}
+
+func snapshotOf(device mapping) string {
+	id, _ := ebsOf(device)["snapshotID"].(string)
+	return id
+}
+
+// withoutSnapshot returns the device as it is to be restored. A snapshot that Larder applies is left out even when it
+// was somebody else who wrote it: it will be deleted one day, and a class that names a deleted snapshot launches nothing.
+func withoutSnapshot(device mapping, ids ...string) mapping {
+	id := snapshotOf(device)
+	if id == "" || !slices.Contains(ids, id) {
+		return device
+	}
+	device = runtime.DeepCopyJSON(device)
+	delete(ebsOf(device), "snapshotID")
+	delete(ebsOf(device), "volumeInitializationRate") // Karpenter takes it only beside a snapshot
+	return device
+}

@@ -1,0 +1,74 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+)
+
+// facts are what a pass knows. Everything is read once, before anything is decided.
+type facts struct {
+	// snapshot is nil when the binding names one that does not exist.
+	snapshot *v1alpha1.ImageCacheSnapshot
+	// holder is the binding that holds the device instead; nil when this one may have it.
+	holder *v1alpha1.NodeClassBinding
+	target Observation
+}
+
+func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBinding) (facts, error) {
+	var f facts
+	snapshot := &v1alpha1.ImageCacheSnapshot{}
+	err := r.Client.Get(ctx, client.ObjectKey{Name: binding.Spec.Snapshot.Ref.Name}, snapshot)
+	switch {
+	case err == nil:
+		f.snapshot = snapshot
+	case !apierrors.IsNotFound(err):
+		return f, fmt.Errorf("reading ImageCacheSnapshot %s: %w", binding.Spec.Snapshot.Ref.Name, err)
+	}
+	kind, name := targetOf(binding)
+	sameTarget, err := Of(ctx, r.Client, kind, name)
+	if err != nil {
+		return f, err
+	}
+	f.holder = holderOf(binding, sameTarget)
+	f.target, err = r.target(binding).Observe(ctx, binding)
+	return f, err
+}
+
+// usable returns the snapshot to boot with. A renewal, or a build for a changed spec, leaves the last completed
+// snapshot usable: nodes that boot with yesterday's images are better off than nodes that boot with none. One
+// that is being deleted is not: EBS will soon not know it.
+func (f facts) usable(name string) (Snapshot, *Problem) {
+	switch s := f.snapshot; {
+	case s == nil:
+		return Snapshot{}, &Problem{
+			Reason:  v1alpha1.ReasonSnapshotMissing,
+			Message: fmt.Sprintf("ImageCacheSnapshot %s does not exist: create it, or name another in spec.snapshot.ref", name),
+		}
+	case !s.DeletionTimestamp.IsZero():
+		return Snapshot{}, &Problem{
+			Reason: v1alpha1.ReasonSnapshotNotReady,
+			Message: fmt.Sprintf("ImageCacheSnapshot %s is being deleted, and waits for this binding: name another in "+
+				"spec.snapshot.ref, or delete this binding", name),
+		}
+	case s.Status.SnapshotID == "" || s.Status.VolumeSize == nil:
+		return Snapshot{}, &Problem{
+			Reason: v1alpha1.ReasonSnapshotNotReady,
+			Message: fmt.Sprintf("ImageCacheSnapshot %s has no completed snapshot yet: its own conditions say how far it is",
+				name),
+		}
+	default:
+		return Snapshot{ID: s.Status.SnapshotID, SizeGiB: WholeGiB(*s.Status.VolumeSize)}, nil
+	}
+}
+
+// WholeGiB rounds a size up to whole GiB, which is what EBS sizes are.
+func WholeGiB(size resource.Quantity) int64 {
+	const gib = 1 << 30
+	return (size.Value() + gib - 1) / gib
+}

@@ -1,0 +1,171 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+)
+
+// What the controller may do, and no more. The status is written by merge patch, so it needs no update.
+//
+// +kubebuilder:rbac:groups=larder.dev,resources=nodeclassbindings,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=larder.dev,resources=nodeclassbindings/status,verbs=patch
+// +kubebuilder:rbac:groups=larder.dev,resources=imagecachesnapshots,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Finalizer keeps a binding until its target is as it was before.
+const Finalizer = "larder.dev/binding"
+
+// Reconciler reconciles NodeClassBindings.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Reader reads from the API server. A pass starts from the binding's newest status: an older one would forget
+	// what was just written, and take it for somebody else's.
+	Reader client.Reader
+	// Recorder tells users what changed.
+	Recorder events.EventRecorder
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// EC2NodeClass is the target for Karpenter's EC2NodeClasses.
+	EC2NodeClass Target
+}
+
+// target is where a further kind of target is chosen.
+func (r *Reconciler) target(*v1alpha1.NodeClassBinding) Target { return r.EC2NodeClass }
+
+// Reconcile makes one pass over one binding.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	binding := &v1alpha1.NodeClassBinding{}
+	if err := r.Reader.Get(ctx, request.NamespacedName, binding); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !binding.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, binding)
+	}
+	// The finalizer comes before the first write to the target: a binding that is deleted right after that write
+	// must still be there to restore it.
+	if err := r.setFinalizer(ctx, binding, true); err != nil {
+		return ctrl.Result{}, err
+	}
+	return r.apply(ctx, binding)
+}
+
+func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBinding) (result ctrl.Result, err error) {
+	before := binding.DeepCopy()
+	defer func() {
+		if patchErr := r.patchStatus(ctx, before, binding); patchErr != nil {
+			// Not joined with err: a terminal error inside would keep the pass from being repeated.
+			result, err = ctrl.Result{}, patchErr
+		}
+	}()
+
+	f, err := r.observe(ctx, binding)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	now := r.Clock.Now()
+	d := decide(binding, f, now)
+	failure := r.act(ctx, binding, &d)
+	mark(binding, d, now)
+	r.announce(before, binding, d, failure)
+	return conclude(d, failure)
+}
+
+// finalize gives the target back and lets the binding go. It never gets in the way of a target that is gone.
+func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBinding) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(binding, Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	f, err := r.observe(ctx, binding)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	d := decideRestore(binding, f)
+	failure := r.act(ctx, binding, &d)
+	if d.foremost() == nil {
+		if d.write != nil {
+			kind, name := targetOf(binding)
+			r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting,
+				fmt.Sprintf("gave %s of %s %s back", deviceOf(binding), kind, name))
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(r.setFinalizer(ctx, binding, false))
+	}
+	before := binding.DeepCopy()
+	markDeletion(binding, d, r.Clock.Now())
+	r.announce(before, binding, d, failure)
+	if err := r.patchStatus(ctx, before, binding); err != nil {
+		return ctrl.Result{}, err
+	}
+	return conclude(d, failure)
+}
+
+// act carries out the decision's write, and turns a failure that a user can read into the decision's problem.
+func (r *Reconciler) act(ctx context.Context, binding *v1alpha1.NodeClassBinding, d *decision) error {
+	if d.write == nil {
+		return nil
+	}
+	err := r.target(binding).Act(ctx, d.write)
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, &d.unapplied) {
+		return nil
+	}
+	d.unapplied = &Problem{Reason: v1alpha1.ReasonWriteFailed, Message: err.Error(), Cause: err}
+	return err
+}
+
+// conclude says when to look again: a problem that needs a person ends in a terminal error, unless only looking again
+// can tell that the person has acted.
+func conclude(d decision, failure error) (ctrl.Result, error) {
+	if failure != nil {
+		return ctrl.Result{}, failure
+	}
+	problem := d.foremost()
+	switch {
+	case problem == nil:
+		return ctrl.Result{}, nil
+	case problem.Stalled && problem.RetryAfter == 0:
+		return ctrl.Result{}, reconcile.TerminalError(problem)
+	default:
+		return ctrl.Result{RequeueAfter: problem.RetryAfter}, nil
+	}
+}
+
+func (r *Reconciler) setFinalizer(ctx context.Context, binding *v1alpha1.NodeClassBinding, present bool) error {
+	before := binding.DeepCopy()
+	change := controllerutil.RemoveFinalizer
+	if present {
+		change = controllerutil.AddFinalizer
+	}
+	if !change(binding, Finalizer) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, binding, patch); err != nil {
+		return fmt.Errorf("writing the finalizer of NodeClassBinding %s: %w", binding.Name, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, before, binding *v1alpha1.NodeClassBinding) error {
+	if equalStatus(&before.Status, &binding.Status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := client.IgnoreNotFound(r.Client.Status().Patch(ctx, binding, patch)); err != nil {
+		return fmt.Errorf("writing the status of NodeClassBinding %s: %w", binding.Name, err)
+	}
+	return nil
+}

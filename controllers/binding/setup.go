@@ -1,0 +1,91 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+)
+
+// SetupWithManager registers the controller: its indexes, its watches, and those of its targets.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
+	for field, valuesOf := range Indexes() {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NodeClassBinding{}, field, valuesOf); err != nil {
+			return fmt.Errorf("indexing NodeClassBindings by %s: %w", field, err)
+		}
+	}
+	// A change of the binding's own status is no reason for another pass.
+	ofSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	c, err := ctrl.NewControllerManagedBy(mgr).
+		Named("nodeclassbinding").
+		For(&v1alpha1.NodeClassBinding{}, ofSpec).
+		Watches(&v1alpha1.NodeClassBinding{}, handler.EnqueueRequestsFromMapFunc(r.onSameTarget), ofSpec).
+		Watches(&v1alpha1.ImageCacheSnapshot{}, handler.EnqueueRequestsFromMapFunc(r.ofSnapshot),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: snapshotChanged})).
+		Build(r)
+	if err != nil {
+		return fmt.Errorf("building the controller of NodeClassBindings: %w", err)
+	}
+	if err := r.EC2NodeClass.Watch(mgr, c); err != nil {
+		return fmt.Errorf("watching EC2NodeClasses: %w", err)
+	}
+	return nil
+}
+
+// Indexes are the fields by which this package looks NodeClassBindings up, for whoever provides its Client.
+func Indexes() map[string]client.IndexerFunc {
+	return map[string]client.IndexerFunc{
+		indexSnapshot: func(object client.Object) []string {
+			return []string{object.(*v1alpha1.NodeClassBinding).Spec.Snapshot.Ref.Name}
+		},
+		indexTarget: func(object client.Object) []string {
+			kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))
+			return []string{kind + "/" + name}
+		},
+	}
+}
+
+// onSameTarget returns the bindings that may have waited for this one to let its device go.
+func (r *Reconciler) onSameTarget(ctx context.Context, object client.Object) []reconcile.Request {
+	kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))
+	return Requests(ctx, r.Client, kind, name)
+}
+
+func (r *Reconciler) ofSnapshot(ctx context.Context, snapshot client.Object) []reconcile.Request {
+	return requests(ctx, r.Client, client.MatchingFields{indexSnapshot: snapshot.GetName()})
+}
+
+// Requests asks for a pass over each binding of one target.
+func Requests(ctx context.Context, cache client.Reader, kind, name string) []reconcile.Request {
+	return requests(ctx, cache, client.MatchingFields{indexTarget: kind + "/" + name})
+}
+
+func requests(ctx context.Context, cache client.Reader, which client.MatchingFields) []reconcile.Request {
+	var list v1alpha1.NodeClassBindingList
+	if err := cache.List(ctx, &list, which); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the bindings that a change concerns", "field", which)
+		return nil
+	}
+	found := make([]reconcile.Request, len(list.Items))
+	for i := range list.Items {
+		found[i].Name = list.Items[i].Name
+	}
+	return found
+}
+
+// snapshotChanged leaves out the progress of a build, which a binding does not care about.
+func snapshotChanged(update event.UpdateEvent) bool {
+	before, after := update.ObjectOld.(*v1alpha1.ImageCacheSnapshot), update.ObjectNew.(*v1alpha1.ImageCacheSnapshot)
+	return before.Status.SnapshotID != after.Status.SnapshotID ||
+		(before.Status.VolumeSize == nil) != (after.Status.VolumeSize == nil) ||
+		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+}
