@@ -1,0 +1,101 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	larderaws "github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/image"
+)
+
+// longestMessage bounds what a condition, an event or a build says, in bytes: an event's note takes no more.
+const longestMessage = 1024
+
+// errNeverStarted ends a build that was cancelled before it could make anything.
+var errNeverStarted = errors.New("the build was cancelled before it started")
+
+// failure is an error in the words of a condition.
+type failure struct {
+	reason  string
+	message string
+	// needsPerson means that trying again alone does not help. It is tried again nevertheless, rarely, so that a
+	// pushed image or a granted permission heals without an edit.
+	needsPerson bool
+	err         error
+}
+
+var reasonsOfImages = map[image.Reason]failure{
+	image.InvalidReference: {reason: larderv1alpha1.ReasonInvalidReference, needsPerson: true},
+	image.NotFound:         {reason: larderv1alpha1.ReasonImageNotFound, needsPerson: true},
+	image.Unauthorized:     {reason: larderv1alpha1.ReasonUnauthorized, needsPerson: true},
+	image.PlatformMissing:  {reason: larderv1alpha1.ReasonPlatformMissing, needsPerson: true},
+	image.DigestMismatch:   {reason: larderv1alpha1.ReasonDigestMismatch, needsPerson: true},
+	image.Unsupported:      {reason: larderv1alpha1.ReasonImageUnsupported, needsPerson: true},
+	image.Unreachable:      {reason: larderv1alpha1.ReasonRegistryUnreachable},
+	image.TooManyRequests:  {reason: larderv1alpha1.ReasonRegistryError},
+	image.RegistryError:    {reason: larderv1alpha1.ReasonRegistryError},
+	image.Incomplete:       {reason: larderv1alpha1.ReasonRegistryError},
+}
+
+// imageFailure explains an error of a Resolver.
+func imageFailure(err error) *failure {
+	found, known := reasonsOfImages[image.ReasonOf(err)]
+	if !known {
+		found = failure{reason: larderv1alpha1.ReasonRegistryError}
+		if errors.Is(err, context.DeadlineExceeded) {
+			found.reason = larderv1alpha1.ReasonRegistryUnreachable
+		}
+	}
+	return found.with(err)
+}
+
+// awsFailure explains an error of Snapshots.
+func awsFailure(err error) *failure {
+	found := failure{reason: larderv1alpha1.ReasonAWSError, needsPerson: larderaws.Classify(err) == larderaws.Stalled}
+	var credentials *larderaws.CredentialsError
+	switch {
+	case errors.As(err, &credentials):
+		found.reason = larderv1alpha1.ReasonCredentialsMissing
+	case larderaws.IsAccessDenied(err):
+		found.reason = larderv1alpha1.ReasonAccessDenied
+	case larderaws.IsInUse(err):
+		found.reason = larderv1alpha1.ReasonInUse
+	}
+	return found.with(err)
+}
+
+// buildFailure explains an error of a Builder, the innermost cause that is known first: a volume's error wraps
+// a layer's, which wraps a registry's.
+func buildFailure(err error) *failure {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return failure{reason: larderv1alpha1.ReasonBuildFailed}.with(errors.New("the build was cancelled"))
+	case image.ReasonOf(err) != "":
+		return imageFailure(err)
+	case larderaws.Classify(err) == larderaws.Stalled, larderaws.IsThrottled(err):
+		return awsFailure(err)
+	}
+	return failure{reason: larderv1alpha1.ReasonBuildFailed}.with(err)
+}
+
+func (f failure) with(err error) *failure {
+	f.err = err
+	f.message = clip(err.Error())
+	return &f
+}
+
+// clip shortens a message to longestMessage, at a character's end.
+func clip(message string) string {
+	const ellipsis = "…"
+	if len(message) <= longestMessage {
+		return message
+	}
+	end := longestMessage - len(ellipsis)
+	for !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return strings.TrimSpace(message[:end]) + ellipsis
+}
