@@ -134,12 +134,12 @@ func IsOutcomeUnknown(err error) bool {
 	if errors.As(err, &api) && api.ErrorFault() != smithy.FaultUnknown {
 		return api.ErrorFault() == smithy.FaultServer
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response != nil {
-		return response.HTTPStatusCode() >= 500
-	}
 	var sending *smithyhttp.RequestSendError
-	return errors.As(err, &sending)
+	if errors.As(err, &sending) {
+		return true
+	}
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() >= 500
 }
 
 func hasCode(err error, codes []string) bool {

@@ -1,0 +1,123 @@
+package fakeaws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// maxBody is more than any modelled call sends: a block, or a form of filters.
+const maxBody = 1 << 20
+
+// action is one modelled call of one service.
+type action struct {
+	service protocol
+	name    string
+	// serve decodes the request strictly and carries it out.
+	serve func(s *Server, r *http.Request, body []byte) (answer, error)
+}
+
+// answer is a successful HTTP response.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// unmodelledError is a request that AWS might understand but this server does not.
+type unmodelledError struct{ what string }
+
+func (e *unmodelledError) Error() string { return e.what }
+
+func unmodelled(format string, args ...any) error {
+	return &unmodelledError{what: fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP answers one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		s.refuse(w, protocolOf(r), unmodelled("%s %s: reading the body: %v", r.Method, r.URL.Path, err))
+		return
+	}
+	call, err := s.identify(r, body)
+	if err != nil {
+		s.refuse(w, protocolOf(r), err)
+		return
+	}
+	leave := s.arrive(call.name)
+	defer leave()
+	if s.options.OnCall != nil {
+		s.options.OnCall(call.name)
+	}
+	fault := s.takeFault(call.name)
+	if err := s.disturb(r, call, fault); err != nil {
+		s.refuse(w, call.service, err)
+		return
+	}
+	result, err := s.carryOut(call, r, body)
+	if fault != nil && fault.Kind == LostResponse {
+		// Aborts the connection without an answer, after the effect.
+		panic(http.ErrAbortHandler)
+	}
+	if err != nil {
+		s.refuse(w, call.service, err)
+		return
+	}
+	if fault != nil && fault.Kind == Corrupt && len(result.body) > 0 {
+		result.body = slices.Clone(result.body)
+		result.body[len(result.body)/2] ^= 0xff
+	}
+	for name, values := range result.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(result.status)
+	// The client may be gone; there is nobody to tell.
+	_, _ = w.Write(result.body)
+}
+
+func (s *Server) carryOut(call action, r *http.Request, body []byte) (answer, error) {
+	if err := s.authenticate(r, body, call); err != nil {
+		return answer{}, err
+	}
+	if slices.Contains(s.options.Denied, call.name) {
+		return answer{}, denied.of(call.service, "User: %s is not authorized to perform: %s:%s", s.callerARN(), call.service, call.name)
+	}
+	return call.serve(s, r, body)
+}
+
+// identify finds the action that a request asks for.
+func (s *Server) identify(r *http.Request, body []byte) (action, error) {
+	if protocolOf(r) == restJSON {
+		return identifyREST(r)
+	}
+	return identifyQuery(r, body)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, service protocol, err error) {
+	var refusal *apiError
+	if !errors.As(err, &refusal) {
+		s.mu.Lock()
+		s.unmodelled = append(s.unmodelled, err.Error())
+		s.mu.Unlock()
+		refusal = &apiError{status: http.StatusBadRequest, code: "UnknownOperation", message: "fakeaws does not model this: " + err.Error()}
+	}
+	service.write(w, refusal)
+}
+
+func (s *Server) callerARN() string {
+	return "arn:aws:iam::" + s.options.AccountID + ":user/larder"
+}
+
+func protocolOf(r *http.Request) protocol {
+	if strings.HasPrefix(r.URL.Path, "/snapshots") {
+		return restJSON
+	}
+	if strings.Contains(r.Header.Get("Authorization"), "/sts/aws4_request") {
+		return awsQuery
+	}
+	return ec2Query
+}

@@ -1,0 +1,128 @@
+package fakeaws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// learn asks the SDK for the wire names of an input's leaves: it sends an input whose every leaf has a value of
+// its own, and looks for those values in the form that the SDK wrote. So the double cannot drift from the SDK.
+func learn[In any](send func(context.Context, *In) error) wireNames {
+	input := new(In)
+	given := probe{boolean: -1}
+	given.fill(reflect.ValueOf(input).Elem(), nil)
+	var sent recorded
+	if err := send(context.Background(), input); !errors.As(err, &sent) {
+		panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+	}
+	names := wireNames{}
+	for key := range sent.form {
+		if key == "Action" || key == "Version" {
+			continue
+		}
+		leaf, err := given.leaf(sent.form.Get(key))
+		if err != nil {
+			panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, sent.form.Get(key), input, err))
+		}
+		names[listIndex.ReplaceAllString(key, ".N$2")] = given.leaves[leaf]
+	}
+	if len(names) != len(given.leaves) {
+		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), input))
+	}
+	return names
+}
+
+// probe numbers the leaves of an input.
+type probe struct {
+	// leaves are the paths to the leaves.
+	leaves [][]int
+	// boolean is the number of the one boolean leaf, DryRun, whose value cannot carry a number.
+	boolean int
+}
+
+const probePrefix = "1000"
+
+// fill gives every leaf below v its number as a value, and every list one element.
+func (p *probe) fill(v reflect.Value, path []int) {
+	value := probePrefix + strconv.Itoa(len(p.leaves))
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				p.fill(v.Field(i), append(slices.Clone(path), i))
+			}
+		}
+		return
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		p.fill(v.Index(0), append(slices.Clone(path), element))
+		return
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		p.fill(v.Elem(), path)
+		return
+	case reflect.String:
+		v.SetString(value)
+	case reflect.Bool:
+		if p.boolean >= 0 {
+			panic("fakeaws: two boolean leaves cannot be told apart")
+		}
+		p.boolean = len(p.leaves)
+		v.SetBool(true)
+	case reflect.Int32, reflect.Int64:
+		number, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			panic(fmt.Sprintf("fakeaws: numbering a leaf: %v", err))
+		}
+		v.SetInt(number)
+	default:
+		panic(fmt.Sprintf("fakeaws: no value for a leaf of type %s", v.Type()))
+	}
+	p.leaves = append(p.leaves, path)
+}
+
+// leaf returns the number of the leaf that has this value.
+func (p *probe) leaf(value string) (int, error) {
+	if value == "true" && p.boolean >= 0 {
+		return p.boolean, nil
+	}
+	digits, ok := strings.CutPrefix(value, probePrefix)
+	number, err := strconv.Atoi(digits)
+	if !ok || err != nil || number >= len(p.leaves) {
+		return 0, errors.New("no leaf has this value")
+	}
+	return number, nil
+}
+
+var probeCredentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "probe", SecretAccessKey: "probe"}, nil
+})
+
+// recorder is an HTTP client that sends nothing and returns what it should have sent as an error.
+type recorder struct{}
+
+type recorded struct{ form url.Values }
+
+func (recorded) Error() string { return "recorded, not sent" }
+
+func (recorder) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	return nil, recorded{form}
+}

@@ -1,0 +1,196 @@
+package fakeaws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"k8s.io/utils/clock"
+)
+
+// The only credentials that the server takes.
+const (
+	AccessKeyID     = "AKIAFAKEAWSDOUBLE000"
+	SecretAccessKey = "not-a-secret-the-double-knows-no-other"
+)
+
+// Options choose the account's settings and AWS's moods. The zero value is a prompt, unencrypted account.
+type Options struct {
+	// Listen is the address to listen on, by default a free port of 127.0.0.1.
+	Listen string
+	// Region and AccountID default to us-west-2 and 111122223333.
+	Region, AccountID string
+	// Clock is what snapshots and tokens age by, by default the system's.
+	Clock clock.PassiveClock
+	// PendingFor is how long a snapshot stays pending after CompleteSnapshot.
+	PendingFor time.Duration
+	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
+	HiddenCalls int
+	// EmptyPages begins every list of blocks with an empty page that has a next token.
+	EmptyPages bool
+	// EncryptByDefault is the account's setting.
+	EncryptByDefault bool
+	// Denied are actions that the caller has no permission for.
+	Denied []string
+	// Dir keeps block data in files, by default it is in memory.
+	Dir string
+	// OnCall is called when a call has arrived, before anything is done about it; the call waits for it.
+	OnCall func(action string)
+}
+
+// Server is a running double. It is safe for concurrent use.
+type Server struct {
+	options  Options
+	listener net.Listener
+	http     *http.Server
+	stopped  chan struct{}
+	blocks   *blockStore
+
+	mu         sync.Mutex
+	snapshots  map[string]*snapshot
+	started    int
+	tokens     map[string]startedBy
+	faults     []*Fault
+	unmodelled []string
+	calls      map[string]int
+	inFlight   map[string]int
+	mostAtOnce map[string]int
+}
+
+// New starts a server. Close it.
+func New(options Options) (*Server, error) {
+	if options.Listen == "" {
+		options.Listen = "127.0.0.1:0"
+	}
+	if options.Region == "" {
+		options.Region = "us-west-2"
+	}
+	if options.AccountID == "" {
+		options.AccountID = "111122223333"
+	}
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	listener, err := net.Listen("tcp", options.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening for AWS calls: %w", err)
+	}
+	s := &Server{
+		options:    options,
+		listener:   listener,
+		stopped:    make(chan struct{}),
+		blocks:     newBlockStore(options.Dir),
+		snapshots:  map[string]*snapshot{},
+		tokens:     map[string]startedBy{},
+		calls:      map[string]int{},
+		inFlight:   map[string]int{},
+		mostAtOnce: map[string]int{},
+	}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		// Serve always ends with an error: ErrServerClosed after Close.
+		_ = s.http.Serve(listener)
+	}()
+	return s, nil
+}
+
+// NewForTest starts a server that is closed with the test, and fails the test if a call was not modelled.
+func NewForTest(t testing.TB, options Options) *Server {
+	t.Helper()
+	s, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("closing fakeaws: %v", err)
+		}
+		for _, what := range s.Unmodelled() {
+			t.Errorf("fakeaws was asked for what it does not model: %s", what)
+		}
+	})
+	return s
+}
+
+// Close lets running calls end, but not those that are stuck.
+func (s *Server) Close() error {
+	close(s.stopped)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("waiting for calls to end: %w", err), s.http.Close())
+	}
+	return nil
+}
+
+// URL is the endpoint for all services.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Config is an SDK configuration for this server.
+func (s *Server) Config() aws.Config {
+	return aws.Config{
+		Region:       s.options.Region,
+		BaseEndpoint: aws.String(s.URL()),
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKeyID, SecretAccessKey, ""),
+	}
+}
+
+// Env is the environment by which a program finds this server and nothing else of AWS.
+func (s *Server) Env() map[string]string {
+	return map[string]string{
+		"AWS_ENDPOINT_URL":          s.URL(),
+		"AWS_REGION":                s.options.Region,
+		"AWS_ACCESS_KEY_ID":         AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY":     SecretAccessKey,
+		"AWS_EC2_METADATA_DISABLED": "true",
+	}
+}
+
+// Unmodelled returns what was asked for that this server does not model, in the order it was asked.
+func (s *Server) Unmodelled() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.unmodelled)
+}
+
+// Calls returns how many calls of an action arrived, refused ones too.
+func (s *Server) Calls(action string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[action]
+}
+
+// MostAtOnce returns how many calls of an action were ever in flight together.
+func (s *Server) MostAtOnce(action string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mostAtOnce[action]
+}
+
+// SetEncryptByDefault changes the account's setting for snapshots to come.
+func (s *Server) SetEncryptByDefault(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.EncryptByDefault = on
+}
+
+func (s *Server) arrive(action string) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[action]++
+	s.inFlight[action]++
+	s.mostAtOnce[action] = max(s.mostAtOnce[action], s.inFlight[action])
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.inFlight[action]--
+	}
+}
