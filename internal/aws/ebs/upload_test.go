@@ -189,7 +189,7 @@ func TestFaultsAreSurvived(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := newStand(t, c.server, ebs.Options{Workers: 3, AttemptTimeout: 2 * time.Second})
+			s := newStand(t, c.server, ebs.Options{Workers: 3, AttemptTimeout: time.Second})
 			for _, fault := range c.faults {
 				s.Inject(fault)
 			}
