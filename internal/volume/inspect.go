@@ -1,0 +1,146 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/larder-dev/larder/internal/ctrstore"
+	"github.com/larder-dev/larder/internal/ext4"
+)
+
+// Contents is what is on a volume, read from the volume itself.
+type Contents struct {
+	Format string `json:"format"`
+	// Size is the disk's, in bytes.
+	Size int64 `json:"size"`
+	// Filesystem is the filesystem's UUID.
+	Filesystem string `json:"filesystem"`
+	// Used is what containerd's snapshots take of the filesystem, in bytes.
+	Used   int64           `json:"used"`
+	Images []ContentsImage `json:"images"`
+}
+
+// ContentsImage is one image as containerd's own database on the volume has it.
+type ContentsImage struct {
+	// Names are all names that containerd knows it by.
+	Names  []string      `json:"names"`
+	Digest digest.Digest `json:"digest"`
+	// Pinned images are never collected by a kubelet.
+	Pinned    bool     `json:"pinned"`
+	Platforms []string `json:"platforms"`
+	// Size is the sum of the compressed layers, in bytes.
+	Size int64 `json:"size"`
+}
+
+// maxRecord bounds what is read into memory or copied of a volume that may be hostile, in bytes.
+const maxRecord = 1 << 30
+
+// Inspect reads what is on a disk of size bytes: a raw disk file or a snapshot.
+func Inspect(disk io.ReaderAt, size int64) (*Contents, error) {
+	partition, err := readPartition(disk, size)
+	if err != nil {
+		return nil, err
+	}
+	filesystem, err := ext4.Open(partition, partition.Size())
+	if err != nil {
+		return nil, fmt.Errorf("opening the filesystem: %w", err)
+	}
+	layout, err := readLayout(filesystem)
+	if err != nil {
+		return nil, err
+	}
+	records, err := readImageRecords(filesystem)
+	if err != nil {
+		return nil, err
+	}
+	contents := &Contents{
+		Format:     layout.Format,
+		Size:       layout.Size,
+		Filesystem: layout.Lineage.Filesystem.String(),
+		Images:     joinImages(records, layout.Images),
+	}
+	for _, region := range layout.Regions {
+		for _, l := range region.Layers {
+			contents.Used += l.Bytes
+		}
+	}
+	return contents, nil
+}
+
+func readLayout(filesystem *ext4.Reader) (*Layout, error) {
+	file, err := filesystem.Open(LayoutPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s on the volume: it was not made by Larder", LayoutPath)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the layout record: %w", err)
+	}
+	if file.Size() > maxRecord {
+		return nil, fmt.Errorf("reading the layout record: it has %d bytes", file.Size())
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the layout record: %w", err)
+	}
+	return parseLayout(data)
+}
+
+// readImageRecords copies containerd's database out of the volume, because bbolt opens files only.
+func readImageRecords(filesystem *ext4.Reader) ([]ctrstore.ImageRecord, error) {
+	file, err := filesystem.Open(containerdRoot + "/" + ctrstore.MetadataPath)
+	if err != nil {
+		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
+	}
+	if file.Size() > maxRecord {
+		return nil, fmt.Errorf("reading containerd's metadata: it has %d bytes", file.Size())
+	}
+	dir, err := os.MkdirTemp("", "larder-inspect-")
+	if err != nil {
+		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "meta.db")
+	database, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
+	}
+	_, copyErr := io.Copy(database, file)
+	if err := errors.Join(copyErr, database.Close()); err != nil {
+		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
+	}
+	return ctrstore.ReadImages(path)
+}
+
+// joinImages groups the records by what they point at, and adds what the layout record knows of it.
+func joinImages(records []ctrstore.ImageRecord, known []LayoutImage) []ContentsImage {
+	byDigest := map[digest.Digest]*ContentsImage{}
+	for _, record := range records {
+		entry := byDigest[record.Target.Digest]
+		if entry == nil {
+			entry = &ContentsImage{Digest: record.Target.Digest, Pinned: true}
+			byDigest[record.Target.Digest] = entry
+		}
+		entry.Names = append(entry.Names, record.Name)
+		entry.Pinned = entry.Pinned && record.Pinned()
+	}
+	for _, img := range known {
+		if entry := byDigest[img.Digest]; entry != nil {
+			entry.Platforms, entry.Size = img.Platforms, img.Size
+		}
+	}
+	images := make([]ContentsImage, 0, len(byDigest))
+	for _, entry := range byDigest {
+		slices.Sort(entry.Names)
+		images = append(images, *entry)
+	}
+	slices.SortFunc(images, func(a, b ContentsImage) int { return strings.Compare(a.Names[0], b.Names[0]) })
+	return images
+}

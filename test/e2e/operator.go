@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// Operator is a running `larder manager`.
+type Operator struct {
+	command *exec.Cmd
+	exited  chan error
+}
+
+// StartOperator starts the operator as the installed service account; its log goes to log.
+func (s *Stack) StartOperator(ctx context.Context, log io.Writer) (*Operator, error) {
+	kubeconfig, err := s.operatorKubeconfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command(s.LarderPath(), "manager",
+		"--kubeconfig", kubeconfig,
+		"--metrics-bind-address", "0",
+		"--health-probe-bind-address", "0",
+	)
+	command.Env = s.awsEnvironment()
+	command.Stdout, command.Stderr = log, log
+	// The operator goes when we do, even if we are killed.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("starting the operator: %w", err)
+	}
+	operator := &Operator{command: command, exited: make(chan error, 1)}
+	go func() { operator.exited <- command.Wait() }()
+	return operator, nil
+}
+
+// Kill ends the operator with SIGKILL: it can clean nothing up.
+func (o *Operator) Kill() error {
+	if err := o.command.Process.Kill(); err != nil {
+		return fmt.Errorf("killing the operator: %w", err)
+	}
+	<-o.exited
+	return nil
+}
+
+// Stop asks the operator to end, as a kubelet does, and waits for it.
+func (o *Operator) Stop() error {
+	const grace = 30 * time.Second
+	if err := o.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stopping the operator: %w", err)
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case err := <-o.exited:
+		if err != nil {
+			return fmt.Errorf("the operator ended with an error: %w", err)
+		}
+		return nil
+	case <-timer.C:
+		return errors.Join(fmt.Errorf("the operator did not end within %s", grace), o.Kill())
+	}
+}
