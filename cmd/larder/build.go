@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/volume"
+)
+
+// buildFlags are what larder build was asked for.
+type buildFlags struct {
+	images     []string
+	platforms  []string
+	volumeSize gibibytes
+	output     string
+	snapshot   bool
+	plainHTTP  bool
+	json       bool
+}
+
+func newBuild(to streams) *cobra.Command {
+	var flags buildFlags
+	command := &cobra.Command{
+		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot)",
+		Short: "Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file",
+		Long: `Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file.
+
+The last line of the output is the snapshot's id or the file's name. Nothing is left of a build that fails.
+Credentials for registries come from Docker's or Podman's configuration, those for AWS from where every AWS tool
+finds them.`,
+		Example: `  larder build --image nginx:1.29 --image redis:8 --snapshot
+  larder build --image nginx:1.29 --platform linux/amd64,linux/arm64 --output disk.img`,
+		Args: cobra.NoArgs,
+		RunE: doing(func(command *cobra.Command, _ []string) error {
+			return build(command.Context(), flags, newReporter(to, flags.json))
+		}),
+	}
+	set := command.Flags()
+	set.StringArrayVar(&flags.images, "image", nil, "image to cache, by tag or digest; may be given several times")
+	set.StringSliceVar(&flags.platforms, "platform", []string{"linux/amd64"}, "platforms to cache, of those that each image has")
+	set.Var(&flags.volumeSize, "volume-size", "size of the volume, such as 20Gi (default: what the images need, and a quarter more)")
+	set.StringVar(&flags.output, "output", "", "write a raw disk to this file")
+	set.BoolVar(&flags.snapshot, "snapshot", false, "write an EBS snapshot, and wait until it is completed")
+	set.BoolVar(&flags.plainHTTP, "plain-http", false, "speak to registries without TLS")
+	set.BoolVar(&flags.json, "json", false, "write progress and the result as lines of JSON")
+	if err := command.MarkFlagRequired("image"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	command.MarkFlagsOneRequired("output", "snapshot")
+	command.MarkFlagsMutuallyExclusive("output", "snapshot")
+	return command
+}
+
+func build(ctx context.Context, flags buildFlags, report reporter) error {
+	client := image.NewClient(image.Options{
+		PlainHTTP: func(string) bool { return flags.plainHTTP },
+		UserAgent: "larder",
+	})
+	images := make([]image.Image, 0, len(flags.images))
+	for _, reference := range flags.images {
+		resolved, err := client.Resolve(ctx, reference, flags.platforms)
+		if err != nil {
+			return err
+		}
+		report.resolved(resolved)
+		images = append(images, *resolved)
+	}
+	target := newTarget(flags, report)
+	result, err := volume.Make(ctx, volume.Request{
+		Images:   images,
+		Size:     int64(flags.volumeSize),
+		Layers:   client,
+		Create:   target.create,
+		Progress: report.progress,
+	})
+	if err != nil {
+		return fmt.Errorf("building the volume: %w", err)
+	}
+	report.finished(target.name(), result)
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/volume"
+)
+
+func newInspect(to streams) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "inspect (FILE | snap-…)",
+		Short: "Show which images are in an EBS snapshot or a raw disk file, without booting it",
+		Example: `  larder inspect disk.img
+  larder inspect snap-0123456789abcdef0 --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: doing(func(command *cobra.Command, arguments []string) error {
+			contents, err := inspect(command.Context(), arguments[0])
+			if err != nil {
+				return fmt.Errorf("inspecting %s: %w", arguments[0], err)
+			}
+			if asJSON {
+				return json.NewEncoder(to.out).Encode(contents)
+			}
+			return show(to.out, contents)
+		}),
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	return command
+}
+
+// inspect takes "snap-…" for a snapshot's id; a file of such a name can be given as ./snap-….
+func inspect(ctx context.Context, name string) (*volume.Contents, error) {
+	if strings.HasPrefix(name, "snap-") {
+		configuration, err := aws.Load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		snapshot, err := ebs.New(configuration, ebs.Options{}).Open(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return volume.Inspect(snapshot, snapshot.Size())
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	size, err := file.Seek(0, io.SeekEnd) // of a block device, too
+	if err != nil {
+		return nil, err
+	}
+	return volume.Inspect(file, size)
+}
+
+func show(out io.Writer, contents *volume.Contents) error {
+	fmt.Fprintf(out, "Format:      %s\nSize:        %s\nFilesystem:  %s\nUsed:        %s\n\n",
+		contents.Format, humanBytes(contents.Size), contents.Filesystem, humanBytes(contents.Used))
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "IMAGE\tPLATFORMS\tCOMPRESSED\tPINNED\tDIGEST")
+	for _, image := range contents.Images {
+		for i, name := range image.Names {
+			if i > 0 {
+				fmt.Fprintf(table, "%s\t\t\t\t\n", name)
+				continue
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%s\n",
+				name, strings.Join(image.Platforms, ","), humanBytes(image.Size), image.Pinned, image.Digest)
+		}
+	}
+	return table.Flush()
+}

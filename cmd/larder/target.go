@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/volume"
+)
+
+// target is what a build writes to.
+type target interface {
+	// create begins a disk of size GiB.
+	create(ctx context.Context, size int64) (volume.Output, error)
+	// name is what the user calls the finished disk.
+	name() result
+}
+
+func newTarget(flags buildFlags, report reporter) target {
+	if flags.snapshot {
+		return &snapshotTarget{images: flags.images, report: report}
+	}
+	return &fileTarget{path: flags.output, report: report}
+}
+
+// fileTarget is a raw disk file.
+type fileTarget struct {
+	path   string
+	report reporter
+}
+
+func (f *fileTarget) create(_ context.Context, size int64) (volume.Output, error) {
+	file, err := volume.CreateFile(f.path, size)
+	if err != nil {
+		return nil, err
+	}
+	f.report.writing(f.name(), size)
+	return file, nil
+}
+
+func (f *fileTarget) name() result { return result{Output: f.path} }
+
+// tagRun makes the snapshot of one call of larder build its own: without it, AWS would take a second call with
+// the same images for a repetition of the first, and answer with its snapshot.
+const tagRun = "larder.dev/run"
+
+// maxDescription is what EC2 allows of a snapshot's description, in characters
+// (https://docs.aws.amazon.com/ebs/latest/APIReference/API_StartSnapshot.html).
+const maxDescription = 255
+
+// snapshotTarget is an EBS snapshot.
+type snapshotTarget struct {
+	images []string
+	report reporter
+	id     string
+}
+
+func (s *snapshotTarget) create(ctx context.Context, size int64) (volume.Output, error) {
+	configuration, err := aws.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := ebs.New(configuration, ebs.Options{})
+	description := "Larder: " + strings.Join(s.images, ", ")
+	upload, err := client.Start(ctx, ebs.StartInput{
+		VolumeSize:  size,
+		Tags:        map[string]string{tagRun: rand.Text()},
+		Description: description[:min(len(description), maxDescription)],
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.id = upload.SnapshotID
+	s.report.writing(s.name(), size)
+	return &snapshotOutput{id: upload.SnapshotID, upload: upload, snapshots: client, report: s.report}, nil
+}
+
+func (s *snapshotTarget) name() result { return result{SnapshotID: s.id} }
