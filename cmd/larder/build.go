@@ -77,6 +77,7 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 		Progress: report.progress,
 	})
 	if err != nil {
+		report.failed()
 		return fmt.Errorf("building the volume: %w", err)
 	}
 	report.finished(target.name(), result)

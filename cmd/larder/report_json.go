@@ -57,6 +57,9 @@ func (j *jsonReporter) progress(read, total int64) {
 
 func (j *jsonReporter) completing() { j.write(event{Event: "completing"}) }
 
+// failed writes nothing: an output without a result is that of a failed build.
+func (j *jsonReporter) failed() {}
+
 func (j *jsonReporter) finished(made result, with *volume.Result) {
 	j.write(event{
 		Event:      "result",

@@ -14,6 +14,8 @@ type textReporter struct {
 	// terminal has one line of progress that is written over and over.
 	terminal bool
 	pace     pace
+	// unfinished means that the terminal's last line is such a one; the pace's mutex guards it.
+	unfinished bool
 }
 
 func (t *textReporter) resolved(found *image.Image) {
@@ -41,10 +43,19 @@ func (t *textReporter) progress(read, total int64) {
 		}
 		const clearLine = "\r\x1b[K"
 		fmt.Fprint(t.err, clearLine+line)
-		if read == total {
+		t.unfinished = read < total
+		if !t.unfinished {
 			fmt.Fprintln(t.err)
 		}
 	})
+}
+
+func (t *textReporter) failed() {
+	t.pace.mutex.Lock()
+	defer t.pace.mutex.Unlock()
+	if t.unfinished {
+		fmt.Fprintln(t.err)
+	}
 }
 
 func (t *textReporter) completing() { fmt.Fprintln(t.err, "waiting for AWS to store the snapshot") }

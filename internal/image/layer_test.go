@@ -9,6 +9,9 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/registry"
@@ -83,6 +86,26 @@ func TestOpenLayer(t *testing.T) {
 				t.Errorf("%s: got %d bytes and %v, want %d bytes", test.reason, len(got), err, len(want))
 			}
 		})
+	}
+}
+
+func TestSamplesAreReadWhole(t *testing.T) {
+	server := start(t, registry.Options{MaxDelay: 5 * time.Millisecond, Seed: 7})
+	client := image.NewClient(image.Options{})
+	for _, sample := range registry.Samples() {
+		resolved, err := client.Resolve(t.Context(), push(t, server, sample.Name, sample.Artifact), []string{"linux/arm64", "linux/amd64"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkConsistent(t, resolved)
+		for _, manifest := range resolved.Manifests {
+			for number, layer := range manifest.Layers {
+				content, err := readLayer(t.Context(), client, resolved.Repository, layer)
+				if err != nil || digest.FromBytes(content) != layer.Descriptor.Digest {
+					t.Errorf("layer %d of %s for %s: %d bytes, %v", number, sample.Name, manifest.Platform, len(content), err)
+				}
+			}
+		}
 	}
 }
 

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+
+	"github.com/larder-dev/larder/controllers/snapshot"
+	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/volume"
+)
+
+// snapshotBuilder makes volumes in this process and uploads them; it implements snapshot.Builder.
+type snapshotBuilder struct {
+	images    *image.Client
+	snapshots *ebs.Client
+}
+
+// Build implements snapshot.Builder.
+func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
+	var built snapshot.BuildResult
+	_, err := volume.Make(ctx, volume.Request{
+		Images: request.Images,
+		Size:   request.VolumeSize,
+		Layers: b.images,
+		Create: func(ctx context.Context, size int64) (volume.Output, error) {
+			upload, err := b.snapshots.Start(ctx, ebs.StartInput{
+				VolumeSize:  size,
+				Tags:        request.Tags,
+				Description: request.Description,
+				Attempt:     int(request.Attempt),
+			})
+			if err != nil {
+				return nil, err
+			}
+			built = snapshot.BuildResult{SnapshotID: upload.SnapshotID, VolumeSize: size}
+			request.Started(built.SnapshotID, built.VolumeSize)
+			return upload, nil
+		},
+		Progress: func(read, total int64) { request.Progress(int(read * 100 / max(total, 1))) },
+	})
+	if err != nil {
+		return snapshot.BuildResult{}, err
+	}
+	return built, nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/controllers/snapshot"
+	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/image"
+)
+
+const (
+	leaseName = "larder-manager"
+	// parallelBuilds bounds the memory of builds: each holds about 100 MiB of blocks on their way.
+	parallelBuilds = 2
+	// stopTimeout is for builds that are cancelled to delete their snapshots. The Deployment's
+	// terminationGracePeriodSeconds is longer.
+	stopTimeout = 50 * time.Second
+)
+
+// managerFlags are what larder manager was asked for.
+type managerFlags struct {
+	kubeconfig     string
+	metricsAddress string
+	probeAddress   string
+	leaderElection bool
+}
+
+func newManager(to streams) *cobra.Command {
+	var flags managerFlags
+	command := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the operator",
+		Long: `Run the operator: make snapshots for ImageCacheSnapshots, and make the targets of NodeClassBindings boot with
+them. Its log, lines of JSON, goes to standard error.`,
+		Args: cobra.NoArgs,
+		RunE: doing(func(command *cobra.Command, _ []string) error {
+			return manage(command.Context(), flags, zap.New(zap.WriteTo(to.err)))
+		}),
+	}
+	set := command.Flags()
+	set.StringVar(&flags.kubeconfig, "kubeconfig", "", "kubeconfig file (default: the service account in a pod, else KUBECONFIG or ~/.kube/config)")
+	set.StringVar(&flags.metricsAddress, "metrics-bind-address", ":8080", "where to serve metrics; 0 serves none")
+	set.StringVar(&flags.probeAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz; 0 serves none")
+	set.BoolVar(&flags.leaderElection, "leader-elect", false, "work only while holding the lease, so that several replicas may run")
+	return command
+}
+
+func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
+	log.SetLogger(logger)
+	config, err := kubernetesConfig(flags.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("loading the Kubernetes configuration: %w", err)
+	}
+	awsConfig, err := aws.Load(ctx)
+	if err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return fmt.Errorf("registering Larder's kinds: %w", err)
+	}
+	grace := stopTimeout
+	manager, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                  scheme,
+		Logger:                  logger,
+		Metrics:                 metricsserver.Options{BindAddress: flags.metricsAddress},
+		HealthProbeBindAddress:  flags.probeAddress,
+		LeaderElection:          flags.leaderElection,
+		LeaderElectionID:        leaseName,
+		GracefulShutdownTimeout: &grace,
+	})
+	if err != nil {
+		return fmt.Errorf("making the manager: %w", err)
+	}
+	if err := addProbes(manager); err != nil {
+		return err
+	}
+	images := image.NewClient(image.Options{UserAgent: "larder"})
+	if err := addSnapshots(ctx, manager, images, ebs.New(awsConfig, ebs.Options{}), awsConfig.Region); err != nil {
+		return err
+	}
+	if err := addBindings(ctx, manager); err != nil {
+		return err
+	}
+	return manager.Start(ctx)
+}
+
+func addSnapshots(ctx context.Context, manager ctrl.Manager, images *image.Client, snapshots *ebs.Client, region string) error {
+	cluster, err := snapshot.ClusterUID(ctx, manager.GetAPIReader())
+	if err != nil {
+		return err
+	}
+	builder := &snapshotBuilder{images: images, snapshots: snapshots}
+	return (&snapshot.Reconciler{
+		Client:     manager.GetClient(),
+		Live:       manager.GetAPIReader(),
+		Resolver:   images,
+		Snapshots:  snapshots,
+		Runner:     snapshot.NewRunner(builder, parallelBuilds, clock.RealClock{}),
+		Recorder:   manager.GetEventRecorder("larder-snapshot"),
+		Clock:      clock.RealClock{},
+		ClusterUID: cluster,
+		Region:     region,
+	}).SetupWithManager(manager)
+}
+
+func addBindings(ctx context.Context, manager ctrl.Manager) error {
+	return (&binding.Reconciler{
+		Client:       manager.GetClient(),
+		Reader:       manager.GetAPIReader(),
+		Recorder:     manager.GetEventRecorder("larder-binding"),
+		Clock:        clock.RealClock{},
+		EC2NodeClass: &ec2nodeclass.Target{Client: manager.GetClient(), Reader: manager.GetAPIReader()},
+	}).SetupWithManager(ctx, manager)
+}
+
+func addProbes(manager ctrl.Manager) error {
+	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health probe: %w", err)
+	}
+	if err := manager.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the readiness probe: %w", err)
+	}
+	return nil
+}
+
+// kubernetesConfig follows kubectl's rules for where a cluster is named.
+func kubernetesConfig(path string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+}
