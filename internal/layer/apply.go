@@ -241,8 +241,12 @@ func (a *applier) restoreTimes() error {
 		if err != nil {
 			return &EntryError{Entry: times.name, Err: err}
 		}
-		if found.node != nil {
-			found.node.Mtime, found.node.Atime = times.mtime, times.atime
+		if found.node == nil {
+			continue
+		}
+		found.node.Mtime, found.node.Atime = times.mtime, times.atime
+		if note := a.implicit[found.node]; note != nil {
+			note.timed = true
 		}
 	}
 	return nil

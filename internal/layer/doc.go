@@ -47,8 +47,9 @@
 //   - A default ACL does not spread to what the layer makes below it: the tar says what each file's own is.
 //   - Owners of -1 and beyond 32 bits, and device numbers beyond the kernel's 12 and 20 bits, are refused.
 //   - Old GNU sparse files are taken, with their holes as zeros; containerd takes PAX ones only.
-//   - What containerd stamps with the time of unpacking (implicit parents without a lower one, whiteouts, the
-//     root) is stamped 1970, so that the same layer always gives the same bytes.
+//   - What containerd stamps with the time of unpacking is stamped 1970 (whiteouts, the root, implicit parents
+//     without a lower one) or keeps the lower layer's time (other implicit parents, whose copied time containerd
+//     loses by writing into them), so that the same layers always give the same bytes.
 //   - A directory that was removed again by a later entry is no error, nor is a file in a lower layer where
 //     this one has a directory two levels deep.
 package layer

@@ -21,6 +21,9 @@ type implicitDirectory struct {
 	parent *implicitDirectory
 	// explicit says that an entry came later, whose owner, mode and times count.
 	explicit bool
+	// timed says that it has an entry's times without being that entry's directory: a symbolic link took the
+	// directory's place and leads here.
+	timed bool
 	// mode and gid are those that the directory was made with.
 	mode, gid uint32
 	// origin is the directory below that it inherited from, if there was one.
@@ -126,7 +129,9 @@ func (i *implicitDirectory) inherit(origin *tree.Node) {
 	i.origin, i.mode, i.gid = origin, origin.Mode, origin.GID
 	if !i.explicit {
 		i.node.Mode, i.node.UID, i.node.GID = origin.Mode, origin.UID, origin.GID
-		i.node.Mtime, i.node.Atime = origin.Mtime, origin.Atime
+		if !i.timed {
+			i.node.Mtime, i.node.Atime = origin.Mtime, origin.Atime
+		}
 	}
 	for name, value := range origin.Xattrs {
 		// What an entry brought later stays.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -75,6 +76,14 @@ func TestInherit(t *testing.T) {
 			reason: "it counts in the layer itself as well",
 			layers: [][]entry{{}, {directory("mail", 0o2775).with(owned(0, 8)), file("mail/new/f", "1")}},
 			want:   map[string]string{".": emptyRoot, "mail": "042775 0:8 @1000", "mail/new": "040755 0:8 @0", "mail/new/f": `100644 0:0 @1000 "1"`},
+		},
+		"times through a link that replaced a directory": {
+			reason: "containerd sets a directory's times by name at the end, wherever that leads by then",
+			layers: [][]entry{
+				{directory("c", 0o700)},
+				{file("c/f", "1"), directory("d", 0o755).with(func(h *tar.Header) { h.ModTime = time.Unix(2000, 0) }), symlink("d", "c")},
+			},
+			want: map[string]string{".": emptyRoot, "c": "040700 0:0 @2000", "c/f": `100644 0:0 @1000 "1"`, "d": "120777 0:0 @1000 -> c"},
 		},
 		"a whiteout's parent": {
 			reason: "it has to be there, and looks as below",
