@@ -1,0 +1,90 @@
+package aws_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
+)
+
+func api(code string) error { return &smithy.GenericAPIError{Code: code} }
+
+// response is an error as the SDK wraps it: status 0 when there was no answer.
+func response(status int, err error) error {
+	return &smithy.OperationError{ServiceID: "EBS", OperationName: "StartSnapshot", Err: &awshttp.ResponseError{
+		ResponseError: &smithyhttp.ResponseError{
+			Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
+			Err:      err,
+		},
+	}}
+}
+
+func TestClassify(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		err    error
+		is     func(error) bool
+		want   larderaws.Class
+	}{
+		"EC2 denial":         {"a role must be mended", api("UnauthorizedOperation"), larderaws.IsAccessDenied, larderaws.Stalled},
+		"EBS denial":         {"the SDK has a type for it", response(403, &ebstypes.AccessDeniedException{}), larderaws.IsAccessDenied, larderaws.Stalled},
+		"expired token":      {"new credentials must come from outside", api("ExpiredToken"), larderaws.IsAccessDenied, larderaws.Stalled},
+		"no credentials":     {"the SDK has no code for it", fmt.Errorf("get identity: %w", &larderaws.CredentialsError{Err: errors.New("none")}), larderaws.IsAccessDenied, larderaws.Stalled},
+		"invalid parameter":  {"the same request is refused again", response(400, &ebstypes.ValidationException{}), nil, larderaws.Stalled},
+		"quota":              {"only a person can raise it", api("SnapshotLimitExceeded"), nil, larderaws.Stalled},
+		"EC2 throttle":       {"the SDK's own list has it", api("RequestLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
+		"EBS concurrency":    {"the SDK's own list lacks it", response(400, &ebstypes.ConcurrentLimitExceededException{}), larderaws.IsThrottled, larderaws.Wait},
+		"pending snapshots":  {"some of them will complete", api("PendingSnapshotLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
+		"lost answer":        {"the call may have taken effect", response(0, &smithyhttp.RequestSendError{Err: errors.New("EOF")}), larderaws.IsOutcomeUnknown, larderaws.Wait},
+		"server error":       {"the call may have taken effect", response(500, &ebstypes.InternalServerException{}), larderaws.IsOutcomeUnknown, larderaws.Wait},
+		"EC2 server error":   {"EC2's errors have no fault, only a status", response(503, api("Unavailable")), larderaws.IsOutcomeUnknown, larderaws.Wait},
+		"deadline":           {"the call may have taken effect", fmt.Errorf("starting: %w", context.DeadlineExceeded), larderaws.IsOutcomeUnknown, larderaws.Wait},
+		"EC2 not found":      {"what that means is for the caller to say", api("InvalidSnapshot.NotFound"), larderaws.IsNotFound, larderaws.Retry},
+		"EBS not found":      {"what that means is for the caller to say", response(404, &ebstypes.ResourceNotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
+		"token conflict":     {"the next attempt has another token", response(409, &ebstypes.ConflictException{}), larderaws.IsTokenConflict, larderaws.Retry},
+		"in use":             {"the AMI may go", api("InvalidSnapshot.InUse"), larderaws.IsInUse, larderaws.Retry},
+		"anything else":      {"an unknown error is tried again", errors.New("surprise"), nil, larderaws.Retry},
+		"an unknown refusal": {"a 400 has no effect", response(400, api("Surprise")), nil, larderaws.Retry},
+	}
+	predicates := map[string]func(error) bool{
+		"IsNotFound": larderaws.IsNotFound, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
+		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := fmt.Errorf("wrapped: %w", c.err)
+			if got := larderaws.Classify(err); got != c.want {
+				t.Errorf("class %s, want %s: %s", got, c.want, c.reason)
+			}
+			holding := 0
+			for _, predicate := range predicates {
+				if predicate(err) {
+					holding++
+				}
+			}
+			want := 0
+			if c.is != nil {
+				want = 1
+				if !c.is(err) {
+					t.Errorf("its predicate does not hold for %v", err)
+				}
+			}
+			if holding != want {
+				t.Errorf("%d predicates hold, want %d: the kinds exclude each other", holding, want)
+			}
+		})
+	}
+	for name, predicate := range predicates {
+		if predicate(nil) {
+			t.Errorf("%s(nil) holds", name)
+		}
+	}
+}
