@@ -65,27 +65,32 @@ func (l *layer) link(name string, n *tree.Node) {
 	l.add(name, n)
 }
 
-// stream gives a source's bytes, quickly: one random word repeated with a counter.
+// pattern is what files are made of. Its length is a prime, so no two blocks or chunks of a file are equal.
+var pattern = func() []byte {
+	b := make([]byte, 65537)
+	random := rand.New(rand.NewPCG(1, 1))
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
+}()
+
+// stream gives a source's bytes: the pattern again and again, from a place that the seed tells.
 type stream struct {
-	state uint64
-	left  int64
+	at   int
+	left int64
 }
 
 func (s *source) stream() *stream {
-	return &stream{state: rand.New(rand.NewPCG(s.seed, 1)).Uint64() | 1, left: s.node.Size}
+	return &stream{at: int(s.seed % uint64(len(pattern))), left: s.node.Size}
 }
 
 func (s *stream) Read(b []byte) (int, error) {
 	if s.left == 0 {
 		return 0, io.EOF
 	}
-	n := int(min(int64(len(b)), s.left, 32<<10))
-	for i := range b[:n] {
-		if (s.left-int64(i))%64 == 0 {
-			s.state = s.state*6364136223846793005 + 1442695040888963407
-		}
-		b[i] = byte(s.state >> (uint(s.left-int64(i)) % 8 * 8))
-	}
+	n := copy(b[:min(int64(len(b)), s.left)], pattern[s.at:])
+	s.at = (s.at + n) % len(pattern)
 	s.left -= int64(n)
 	return n, nil
 }
@@ -244,7 +249,7 @@ func checkContent(t *testing.T, b built, regions []packed) {
 			}
 		}
 	}
-	c := contentCheck{t: t, reader: r, sources: sources, roots: labelled, inodes: map[uint32]*tree.Node{}}
+	c := contentCheck{t: t, reader: r, sources: sources, roots: labelled, inodes: map[uint32]*tree.Node{}, ours: make([]byte, 1<<20), theirs: make([]byte, 1<<20)}
 	b.top.Children["lost+found"] = tree.NewDirectory(0o700, made)
 	c.compare("", b.top, false)
 }
@@ -255,6 +260,8 @@ type contentCheck struct {
 	sources map[*tree.Node]*source
 	roots   map[*tree.Node]bool
 	inodes  map[uint32]*tree.Node
+	// ours and theirs are parts of a file as written and as read.
+	ours, theirs []byte
 }
 
 func (c *contentCheck) compare(at string, want *tree.Node, labelled bool) {
@@ -320,7 +327,7 @@ func (c *contentCheck) compareBytes(at string, s *source) {
 		c.t.Fatal(err)
 	}
 	want := s.stream()
-	ours, theirs := make([]byte, 1<<20), make([]byte, 1<<20)
+	ours, theirs := c.ours, c.theirs
 	for left := s.node.Size; left > 0; {
 		n := min(left, int64(len(ours)))
 		if _, err := io.ReadFull(want, ours[:n]); err != nil {

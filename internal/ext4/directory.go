@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/larder-dev/larder/internal/tree"
@@ -13,15 +14,11 @@ const (
 	dotsLength = 2 * (direntHeader + 4)
 )
 
-// direntTypes are the file types as directory entries name them (EXT4_FT_*).
-var direntTypes = map[uint32]byte{
-	tree.TypeRegular:   1,
-	tree.TypeDirectory: 2,
-	tree.TypeCharDev:   3,
-	tree.TypeBlockDev:  4,
-	tree.TypeFIFO:      5,
-	tree.TypeSymlink:   7,
-}
+// direntTypes are the file types in the order of the numbers that directory entries have for them (EXT4_FT_*).
+// Number 6 is a socket, which no tree has.
+var direntTypes = [...]uint32{1: tree.TypeRegular, tree.TypeDirectory, tree.TypeCharDev, tree.TypeBlockDev, tree.TypeFIFO, 7: tree.TypeSymlink}
+
+func direntType(fileType uint32) byte { return byte(slices.Index(direntTypes[:], fileType)) }
 
 func direntLength(name string) int { return direntHeader + (len(name)+3)&^3 }
 
@@ -77,7 +74,7 @@ func (d *directory) add(inode, fileType uint32, name string) {
 	entry := block[d.used:]
 	le.PutUint32(entry, inode)
 	le.PutUint16(entry[4:], uint16(BlockSize-d.used))
-	entry[6], entry[7] = byte(len(name)), direntTypes[fileType]
+	entry[6], entry[7] = byte(len(name)), direntType(fileType)
 	copy(entry[direntHeader:], name)
 	d.last = d.used
 	d.used += length

@@ -237,10 +237,8 @@ func parseEntry(b []byte) (e Entry, length int, err error) {
 		return Entry{}, 0, fmt.Errorf("a directory entry of %d bytes: %w", length, ErrCorrupt)
 	}
 	e = Entry{Inode: le.Uint32(b), Name: string(b[direntHeader : direntHeader+nameLength])}
-	for fileType, stored := range direntTypes {
-		if stored == b[7] {
-			e.Type = fileType
-		}
+	if int(b[7]) < len(direntTypes) {
+		e.Type = direntTypes[b[7]]
 	}
 	return e, length, nil
 }

@@ -98,8 +98,8 @@ func (r *Region) begin(ctx context.Context) error {
 	if r.writer.failed.Err() != nil {
 		return fmt.Errorf("the filesystem is lost: %w", context.Cause(r.writer.failed))
 	}
-	if err := ctx.Err(); err != nil {
-		return r.lost("writing", err)
+	if ctx.Err() != nil {
+		return r.lost("writing", context.Cause(ctx))
 	}
 	return nil
 }

@@ -107,15 +107,23 @@ var shapes = map[string]shape{
 	},
 	"deep": {
 		reason:  "a deep tree has one directory block a level",
-		regions: oneLayer(0, func(l *layer) { l.file(strings.Repeat("d/", 1500)+"f", 10) }),
+		regions: oneLayer(0, func(l *layer) { l.file(strings.Repeat("d/", 200)+"f", 10) }),
 	},
 	"overflow over groups": {
-		reason: "a large file beyond its reservation goes around windows and metadata",
-		size:   5 << 30,
-		regions: oneLayer(10<<20, func(l *layer) {
-			l.file("large", 3<<30+12345)
-			l.file("small", 10)
-		}),
+		reason: "a large file beyond its reservation goes around windows, metadata and other reservations",
+		size:   3 << 30,
+		regions: func() []packed {
+			first, second, third := newLayer(), newLayer(), newLayer()
+			first.file("large", 899<<20)
+			second.file("large", 500<<20+12345)
+			second.file("small", 10)
+			third.file("large", 20<<20)
+			return []packed{
+				{reserve: 900 << 20, layers: []*layer{first}},
+				{reserve: 10 << 20, layers: []*layer{second}},
+				{reserve: 500 << 20, layers: []*layer{third}},
+			}
+		},
 	},
 	"packed": {
 		reason: "layers of one region share chunks of blocks and of inodes",
@@ -134,26 +142,6 @@ var shapes = map[string]shape{
 	"many regions": {
 		reason:  "regions that use less and more than they reserved leave holes that others fill",
 		regions: manyRegions,
-	},
-	"fragments": {
-		reason: "more extents than one leaf of an extent tree holds",
-		size:   3 << 30,
-		regions: func() []packed {
-			regions := make([]packed, 2*(4*extentsInBlock+20))
-			for i := range regions {
-				l := newLayer()
-				if i%2 == 1 {
-					l.file("f", 1)
-				}
-				regions[i] = packed{reserve: ChunkSize * int64(1-i%2), layers: []*layer{}}
-				if i%2 == 1 {
-					regions[i] = packed{reserve: ChunkSize, layers: []*layer{l}}
-				}
-			}
-			l := newLayer()
-			l.file("fragmented", ChunkSize*(4*extentsInBlock+40))
-			return append(regions, packed{layers: []*layer{l}})
-		},
 	},
 	"more subdirectories than links": {
 		reason: "a directory's link count ends at 64,998 and then says 1",

@@ -1,0 +1,286 @@
+package ext4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+func newTestWriter(t *testing.T, reserves ...int64) (*Writer, []*Region) {
+	t.Helper()
+	w, err := NewWriter(newMemoryDisk(minimumSize), options(minimumSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var regions []*Region
+	for _, reserve := range reserves {
+		r, err := w.NewRegion(reserve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		regions = append(regions, r)
+	}
+	return w, regions
+}
+
+// zeros is an endless file.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestSizesThatCannotBe(t *testing.T) {
+	_, err := NewWriter(nil, options(minimumSize-ChunkSize))
+	var small *TooSmall
+	if !errors.As(err, &small) {
+		t.Fatalf("a filesystem below 1 GiB: %v", err)
+	}
+	if diff := cmp.Diff(&TooSmall{Need: 1 << 30, Have: 1<<30 - 512<<10}, small); diff != "" {
+		t.Error(diff)
+	}
+	for reason, size := range map[string]int64{
+		"not whole chunks": minimumSize + BlockSize,
+		"more group descriptors than a window has room for": 2032<<30 + ChunkSize,
+	} {
+		if _, err := NewWriter(nil, options(size)); err == nil {
+			t.Errorf("%s: no error", reason)
+		}
+	}
+}
+
+func TestOutOfBlocks(t *testing.T) {
+	capacity, _, err := Capacity(minimumSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("by a reservation", func(t *testing.T) {
+		w, _ := newTestWriter(t, 10*ChunkSize)
+		_, err := w.NewRegion(capacity)
+		var full *OutOfBlocks
+		if !errors.As(err, &full) {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&OutOfBlocks{Need: capacity, Have: capacity - 10*ChunkSize}, full); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("by a file", func(t *testing.T) {
+		_, regions := newTestWriter(t, capacity-ChunkSize)
+		_, err := regions[0].Store(context.Background(), zeros{}, capacity+1)
+		var full *OutOfBlocks
+		if !errors.As(err, &full) {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&OutOfBlocks{Need: 1}, full); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("not by all that there is", func(t *testing.T) {
+		_, regions := newTestWriter(t, 0)
+		if _, err := regions[0].Store(context.Background(), zeros{}, capacity); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOutOfInodes(t *testing.T) {
+	_, inodes, err := Capacity(minimumSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLayer()
+	for i := range inodes {
+		l.file(fmt.Sprint("d/", i), 0)
+	}
+	_, regions := newTestWriter(t, 0)
+	err = regions[0].WriteTree(context.Background(), l.root)
+	var full *OutOfInodes
+	if !errors.As(err, &full) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&OutOfInodes{Need: inodes + 2, Have: inodes}, full); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFilesThatExt4CannotHold(t *testing.T) {
+	link := func(target string) *tree.Node { return &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: target} }
+	attribute := func(name, value string) *tree.Node {
+		return &tree.Node{Mode: tree.TypeFIFO, Xattrs: map[string]string{name: value}}
+	}
+	for reason, test := range map[string]struct {
+		name string
+		node *tree.Node
+	}{
+		"attributes larger than a block":     {"dir/bad", attribute("user.large", strings.Repeat("v", 4096))},
+		"an attribute without a namespace":   {"dir/bad", attribute("foo.bar", "v")},
+		"an attribute without a name":        {"dir/bad", attribute("user.", "v")},
+		"a list that is none":                {"dir/bad", attribute("system.posix_acl_access", "v")},
+		"a list with an unknown tag":         {"dir/bad", attribute("system.posix_acl_access", wireACL([3]uint32{3, 7, none}))},
+		"a link to nowhere":                  {"dir/bad", link("")},
+		"a link with a zero":                 {"dir/bad", link("a\x00b")},
+		"a link longer than a block":         {"dir/bad", link(strings.Repeat("t", 4096))},
+		"a device beyond Linux's":            {"dir/bad", &tree.Node{Mode: tree.TypeCharDev, Major: 4096}},
+		"a socket":                           {"dir/bad", &tree.Node{Mode: 0o140000}},
+		"a file whose bytes were not stored": {"dir/bad", &tree.Node{Mode: tree.TypeRegular, Size: 1}},
+		"a name of 256 bytes":                {"dir/bad" + strings.Repeat("d", 253), &tree.Node{Mode: tree.TypeFIFO}},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			l := newLayer()
+			l.add(test.name, test.node)
+			_, regions := newTestWriter(t, 0)
+			err := regions[0].WriteTree(context.Background(), l.root)
+			if err == nil || !strings.Contains(err.Error(), "bad") {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+		})
+	}
+}
+
+func TestNamesThatAreNone(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "a/b", "a\x00"} {
+		root := tree.NewDirectory(0o755, modified)
+		root.Children[name] = tree.NewDirectory(0o755, modified)
+		_, regions := newTestWriter(t, 0)
+		if err := regions[0].WriteTree(context.Background(), root); err == nil {
+			t.Errorf("%q was written as a name", name)
+		}
+	}
+}
+
+func TestDirectoryWithTwoParents(t *testing.T) {
+	l := newLayer()
+	twice := l.add("a/twice", tree.NewDirectory(0o755, modified))
+	l.add("b/again", twice)
+	twice.Children["cycle"] = twice
+	_, regions := newTestWriter(t, 0)
+	if err := regions[0].WriteTree(context.Background(), l.root); err == nil {
+		t.Error("a directory was written with several parents")
+	}
+}
+
+func TestShortFile(t *testing.T) {
+	_, regions := newTestWriter(t, ChunkSize)
+	_, err := regions[0].Store(context.Background(), strings.NewReader("short"), 6)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+}
+
+func TestRegionsAreReservedBeforeWriting(t *testing.T) {
+	w, regions := newTestWriter(t, ChunkSize)
+	if err := regions[0].Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.NewRegion(0); err == nil {
+		t.Error("a region was added after the first write")
+	}
+	if _, err := regions[0].Store(context.Background(), zeros{}, 1); err == nil {
+		t.Error("a closed region took a file")
+	}
+	if err := regions[0].Close(context.Background()); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+}
+
+// TestWaiting has a second region wait for its turn in every way, and something else than its turn come.
+func TestWaiting(t *testing.T) {
+	waits := map[string]func(context.Context, *Region) error{
+		"for space": func(ctx context.Context, r *Region) error {
+			_, err := r.Store(ctx, zeros{}, 1)
+			return err
+		},
+		"for inodes":   func(ctx context.Context, r *Region) error { return r.WriteTree(ctx, newLayer().root) },
+		"to be closed": func(ctx context.Context, r *Region) error { return r.Close(ctx) },
+		"to finish": func(ctx context.Context, r *Region) error {
+			return r.writer.Finish(ctx, r, newLayer().root, newLayer().root)
+		},
+	}
+	gone := errors.New("the caller is gone")
+	for name, wait := range waits {
+		t.Run(name+", the context ends", func(t *testing.T) {
+			_, regions := newTestWriter(t, 0, 0)
+			ctx, cancel := context.WithCancelCause(context.Background())
+			done := make(chan error)
+			go func() { done <- wait(ctx, regions[1]) }()
+			cancel(gone)
+			if err := <-done; !errors.Is(err, gone) {
+				t.Errorf("not released by the end of its context: %v", err)
+			}
+		})
+		t.Run(name+", an earlier region fails", func(t *testing.T) {
+			_, regions := newTestWriter(t, 0, 0)
+			done := make(chan error)
+			go func() { done <- wait(context.Background(), regions[1]) }()
+			if _, err := regions[0].Store(context.Background(), strings.NewReader(""), 1); err == nil {
+				t.Error("no failure")
+			}
+			if err := <-done; !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("not released by the failure of an earlier region: %v", err)
+			}
+		})
+	}
+}
+
+func TestFinishRefuses(t *testing.T) {
+	ctx := context.Background()
+	for reason, finish := range map[string]func(w *Writer, regions []*Region, written *tree.Node) error{
+		"a root without a name": func(w *Writer, regions []*Region, written *tree.Node) error {
+			top := newLayer()
+			return w.Finish(ctx, regions[1], top.root, top.add("anchor", tree.NewDirectory(0, made)))
+		},
+		"a root elsewhere": func(w *Writer, regions []*Region, written *tree.Node) error {
+			top := newLayer()
+			top.add("else/where", written)
+			return w.Finish(ctx, regions[1], top.root, top.add("anchor", tree.NewDirectory(0, made)))
+		},
+		"a root with two names": func(w *Writer, regions []*Region, written *tree.Node) error {
+			top := newLayer()
+			top.add("anchor/1", written)
+			top.add("anchor/2", written)
+			return w.Finish(ctx, regions[1], top.root, top.root.Children["anchor"])
+		},
+		"an anchor that is not in the tree": func(w *Writer, regions []*Region, written *tree.Node) error {
+			anchor := newLayer()
+			anchor.add("1", written)
+			return w.Finish(ctx, regions[1], newLayer().root, anchor.root)
+		},
+		"an anchor that is the root": func(w *Writer, regions []*Region, written *tree.Node) error {
+			top := newLayer()
+			top.add("1", written)
+			return w.Finish(ctx, regions[1], top.root, top.root)
+		},
+		"a lost+found that is no directory": func(w *Writer, regions []*Region, written *tree.Node) error {
+			top := newLayer()
+			top.add("anchor/1", written)
+			top.add("lost+found", &tree.Node{Mode: tree.TypeFIFO})
+			return w.Finish(ctx, regions[1], top.root, top.root.Children["anchor"])
+		},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			w, regions := newTestWriter(t, 0, 0)
+			written := newLayer().root
+			if err := regions[0].WriteTree(ctx, written); err != nil {
+				t.Fatal(err)
+			}
+			if err := regions[0].Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := finish(w, regions, written); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+	t.Run("another region than the last", func(t *testing.T) {
+		w, regions := newTestWriter(t, 0, 0)
+		if err := w.Finish(ctx, regions[0], newLayer().root, newLayer().root); err == nil {
+			t.Error("no error")
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package ext4
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/larder-dev/larder/internal/tree"
+)
+
+// TestFragmentedFile stores a file in holes of one chunk, so many that its extent tree has two levels of
+// blocks below the inode.
+func TestFragmentedFile(t *testing.T) {
+	const holes = extentsInInode*extentsInBlock + 40
+	ctx := context.Background()
+	disk := newMemoryDisk(3 << 30)
+	w, err := NewWriter(disk, options(disk.size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var regions []*Region
+	for i := range 2*holes + 1 {
+		r, err := w.NewRegion(ChunkSize * int64(1-i/(2*holes)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		regions = append(regions, r)
+	}
+	l := newLayer()
+	for i, r := range regions[:2*holes] {
+		if i%2 == 1 {
+			f := l.file(fmt.Sprint("between", i), 1)
+			if f.Extents, err = r.Store(ctx, l.files[len(l.files)-1].stream(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := regions[2*holes]
+	fragmented := l.file("fragmented", ChunkSize*holes)
+	if fragmented.Extents, err = last.Store(ctx, l.files[len(l.files)-1].stream(), fragmented.Size); err != nil {
+		t.Fatal(err)
+	}
+	if len(fragmented.Extents) != holes {
+		t.Fatalf("the file is in %d pieces, not %d", len(fragmented.Extents), holes)
+	}
+	anchor := tree.NewDirectory(0o755, modified)
+	b := built{disk: disk, top: tree.NewDirectory(0o755, modified)}
+	b.top.Children["anchor"] = anchor
+	for name, child := range l.root.Children {
+		anchor.Children[name] = child
+	}
+	if err := w.Finish(ctx, last, b.top, anchor); err != nil {
+		t.Fatal(err)
+	}
+	checkContent(t, b, []packed{{layers: []*layer{{root: tree.NewDirectory(0, modified), files: l.files}}}})
+	checkFilesystem(t, disk)
+}
+
+func TestExtentTreeBlocksAreCountedAsTheyAreWritten(t *testing.T) {
+	for _, pieces := range []int{0, 1, 4, 5, 340, 341, 4 * 340, 4*340 + 1, 5 * 340 * 340} {
+		var extents []tree.Extent
+		for i := range pieces {
+			extents = append(extents, tree.Extent{Start: uint32(2 * i), Count: 1})
+		}
+		var nodes uint32
+		err := encodeExtents(make([]byte, mappingSize), extents, func(node []byte) (uint32, error) {
+			nodes++
+			if !bytes.HasPrefix(node, []byte{0x0A, 0xF3}) {
+				t.Fatal("a node without a magic number")
+			}
+			return nodes, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counted := extentTreeBlocks(extents); counted != nodes {
+			t.Errorf("%d pieces: %d blocks counted, %d written", pieces, counted, nodes)
+		}
+	}
+}
