@@ -9,6 +9,10 @@ import (
 // the device's name to its former mapping, or to null where there was none.
 const AnnotationOriginalDevice = "larder.dev/original-device"
 
+// AnnotationAppliedSnapshots says, on a target, which snapshot Larder last wrote to which device: JSON that maps the
+// device's name to the snapshot's id. It is written together with the device, so it cannot fall behind.
+const AnnotationAppliedSnapshots = "larder.dev/applied-snapshots"
+
 // NodeClassBinding makes the nodes of one target boot with a snapshot. Creating it is the consent to write
 // the target's device.
 //

@@ -33,22 +33,26 @@ func (t *Target) Act(ctx context.Context, planned binding.Write) error {
 // apply writes by server-side apply with force: it takes the list over from whoever owned it, and leaves the ownership
 // of everything else alone. The UID keeps it from creating a class that was deleted in the meantime.
 func (t *Target) apply(ctx context.Context, w *write) error {
+	annotations, err := w.record.annotations()
+	if err != nil {
+		return err
+	}
 	class := &unstructured.Unstructured{Object: map[string]any{
-		"spec": map[string]any{"blockDeviceMappings": w.devices},
+		"metadata": map[string]any{"annotations": annotations},
+		"spec":     map[string]any{"blockDeviceMappings": w.devices},
 	}}
 	class.SetGroupVersionKind(classKind)
 	class.SetName(w.class.GetName())
 	class.SetUID(w.class.GetUID())
 	class.SetResourceVersion(w.class.GetResourceVersion())
-	class.SetAnnotations(map[string]string{v1alpha1.AnnotationOriginalDevice: w.record.String()})
 	return t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(class), client.FieldOwner(fieldManager), client.ForceOwnership)
 }
 
 // restore writes by merge patch, since an apply could not remove a list that somebody else owns by now.
 func (t *Target) restore(ctx context.Context, w *write) error {
-	var annotation any // null removes it
-	if len(w.record) > 0 {
-		annotation = w.record.String()
+	annotations, err := w.record.annotations()
+	if err != nil {
+		return err
 	}
 	var devices any
 	if len(w.devices) > 0 {
@@ -57,7 +61,7 @@ func (t *Target) restore(ctx context.Context, w *write) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{
 			"resourceVersion": w.class.GetResourceVersion(),
-			"annotations":     map[string]any{v1alpha1.AnnotationOriginalDevice: annotation},
+			"annotations":     annotations,
 		},
 		"spec": map[string]any{"blockDeviceMappings": devices},
 	})

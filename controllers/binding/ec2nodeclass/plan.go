@@ -20,7 +20,7 @@ type write struct {
 	class *unstructured.Unstructured
 	// devices is the list to write; nil to leave the class without one.
 	devices []any
-	// record is the annotation to leave; empty to leave none.
+	// record is what to note on the class; empty to leave nothing.
 	record record
 	// restores tells that the device is given back, and releases that Larder then owns no field of the class any more.
 	restores, releases bool
@@ -38,7 +38,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
 		return plan
 	}
-	former, err := readRecord(o.class)
+	known, err := readRecord(o.class)
 	if err != nil {
 		plan.Problem = unreadableRecord(o.class.GetName(), err)
 		return plan
@@ -50,17 +50,10 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	}
 	current := find(complete, device.Name)
 	own := current // what the class itself says of the device, as opposed to what Larder wrote
-	if original, recorded := former[device.Name]; recorded && o.wroteIt(b, current, snapshot) {
-		own = original
+	if known.hasWritten(device.Name, current) {
+		own = known.former[device.Name]
 	} else {
-		original = withoutSnapshot(find(devices, device.Name), b.Status.AppliedSnapshotID, snapshot.ID)
-		former = former.with(device.Name, original)
-		switch {
-		case len(devices) == 0:
-			former = former.with(rootDevice(family), nil)
-		case recorded: // somebody wrote a list of their own over Larder's
-			former = former.without(rootDevice(family))
-		}
+		known = known.taking(family, devices, device.Name, b.Status.AppliedSnapshotID, snapshot.ID)
 	}
 	wanted, problem := desired(o.class.GetName(), current, own, device, snapshot)
 	if problem != nil || snapshot.ID == "" {
@@ -71,26 +64,12 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	if reflect.DeepEqual(devices, next) {
 		return plan
 	}
-	plan.Write = &write{class: o.class, devices: next, record: former}
+	plan.Write = &write{class: o.class, devices: next, record: known.withApplied(device.Name, snapshot.ID)}
 	plan.Replaced = o.claims
 	if owner != fieldManager {
 		plan.TakenBackBy = owner
 	}
 	return plan
-}
-
-// wroteIt tells whether the device's present mapping is Larder's. Its snapshot says so, and so does the list's owner: an
-// atomic list changes hands with any change to it. Owning it counts even when the status that named the snapshot was
-// lost with the operator that should have written it.
-func (o *observation) wroteIt(b *v1alpha1.NodeClassBinding, current mapping, snapshot binding.Snapshot) bool {
-	switch id := snapshotOf(current); id {
-	case "":
-		return false
-	case b.Status.AppliedSnapshotID, snapshot.ID:
-		return true
-	default:
-		return lastWriter(o.class) == fieldManager
-	}
 }
 
 func (o *observation) checkDevices(devices []any, name string) *binding.Problem {

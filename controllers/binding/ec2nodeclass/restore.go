@@ -19,22 +19,21 @@ func (o *observation) PlanRestore(b *v1alpha1.NodeClassBinding) binding.Plan {
 		return binding.Plan{}
 	}
 	name := b.Spec.Target.EC2NodeClass.Device.Name
-	former, err := readRecord(o.class)
+	known, err := readRecord(o.class)
 	if err != nil {
 		return binding.Plan{Problem: unreadableRecord(o.class.GetName(), err)}
 	}
 	devices := devicesOf(o.class)
 	next := devices
-	_, recorded := former[name]
-	if recorded && o.wroteIt(b, find(devices, name), binding.Snapshot{}) {
-		next = restoreDevice(familyOf(o.class), devices, name, former)
+	if known.hasWritten(name, find(devices, name)) {
+		next = restoreDevice(familyOf(o.class), devices, name, known)
 	}
-	left := former.without(name)
+	left := known.without(name)
 	if left.isOnlyMark(familyOf(o.class)) {
 		left = record{}
 	}
-	w := &write{class: o.class, devices: next, record: left, restores: true, releases: len(left) == 0}
-	if !recorded && !(w.releases && hasFields(o.class)) {
+	w := &write{class: o.class, devices: next, record: left, restores: true, releases: left.isEmpty()}
+	if _, recorded := known.former[name]; !recorded && !(w.releases && hasFields(o.class)) {
 		return binding.Plan{}
 	}
 	plan := binding.Plan{Write: w}
@@ -46,13 +45,13 @@ func (o *observation) PlanRestore(b *v1alpha1.NodeClassBinding) binding.Plan {
 
 // restoreDevice returns the list with the tuned fields of the device as they were. Where the class had no list, the device
 // becomes Karpenter's default again, and a list that holds nothing but the defaults goes: it was Larder's.
-func restoreDevice(family string, devices []any, name string, former record) []any {
-	original := former[name]
-	if original == nil && former.hadNoList(family) {
+func restoreDevice(family string, devices []any, name string, known record) []any {
+	original := known.former[name]
+	if original == nil && known.hadNoList(family) {
 		original = find(defaultDevices(family), name)
 	}
 	next := replace(devices, name, retuned(find(devices, name), original))
-	if former.hadNoList(family) && reflect.DeepEqual(next, defaultDevices(family)) {
+	if known.hadNoList(family) && reflect.DeepEqual(next, defaultDevices(family)) {
 		return nil
 	}
 	return next
