@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -109,7 +110,20 @@ func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) }
 // IsAccessDenied tells whether AWS refuses us: a missing permission, or missing, wrong or expired credentials.
 func IsAccessDenied(err error) bool {
 	var missing *CredentialsError
-	return errors.As(err, &missing) || hasCode(err, accessDeniedCodes)
+	if errors.As(err, &missing) {
+		return missing.permanent()
+	}
+	return hasCode(err, accessDeniedCodes)
+}
+
+// permanent tells whether the look-up will fail again. Credentials that STS gives out may fail to come for a
+// moment; but when even the instance's metadata service was asked, no other source is configured.
+func (e *CredentialsError) permanent() bool {
+	var operation *smithy.OperationError
+	if errors.As(e.Err, &operation) && operation.Service() == imds.ServiceID {
+		return true
+	}
+	return !IsThrottled(e.Err) && !IsOutcomeUnknown(e.Err)
 }
 
 // IsThrottled tells whether AWS asks us to slow down, or to wait for other work of ours to end.
@@ -127,6 +141,11 @@ func IsInUse(err error) bool { return hasCode(err, inUseCodes) }
 // IsOutcomeUnknown tells whether the call may have taken effect although it failed: the answer was lost, or
 // the server failed while it worked.
 func IsOutcomeUnknown(err error) bool {
+	var missing *CredentialsError
+	if errors.As(err, &missing) {
+		// Whatever happened to the credentials, the call itself was never made.
+		return false
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}

@@ -38,6 +38,8 @@ func TestClassify(t *testing.T) {
 		"EBS denial":         {"the SDK has a type for it", response(403, &ebstypes.AccessDeniedException{}), larderaws.IsAccessDenied, larderaws.Stalled},
 		"expired token":      {"new credentials must come from outside", api("ExpiredToken"), larderaws.IsAccessDenied, larderaws.Stalled},
 		"no credentials":     {"the SDK has no code for it", fmt.Errorf("get identity: %w", &larderaws.CredentialsError{Err: errors.New("none")}), larderaws.IsAccessDenied, larderaws.Stalled},
+		"no STS for now":     {"the credentials may come the next time", &larderaws.CredentialsError{Err: response(0, &smithyhttp.RequestSendError{Err: errors.New("EOF")})}, nil, larderaws.Retry},
+		"no metadata":        {"the last source there is", &larderaws.CredentialsError{Err: &smithy.OperationError{ServiceID: "ec2imds", Err: &smithyhttp.RequestSendError{Err: errors.New("EOF")}}}, larderaws.IsAccessDenied, larderaws.Stalled},
 		"invalid parameter":  {"the same request is refused again", response(400, &ebstypes.ValidationException{}), nil, larderaws.Stalled},
 		"quota":              {"only a person can raise it", api("SnapshotLimitExceeded"), nil, larderaws.Stalled},
 		"EC2 throttle":       {"the SDK's own list has it", api("RequestLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
