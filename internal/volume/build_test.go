@@ -303,7 +303,7 @@ func TestVolumeSaysWhatIsWrongAndLeavesNothing(t *testing.T) {
 			reason: "content must have its digest",
 			image:  registry.Image{Layers: []registry.Layer{good}},
 			effect: registry.Corrupt,
-			check:  func(err error) bool { var e *volume.LayerError; return errors.As(err, &e) },
+			check:  func(err error) bool { return image.ReasonOf(err) == image.DigestMismatch },
 		},
 		"out of inodes": {
 			reason: "a volume of 2 GiB has 131,072 inodes, whatever their files' sizes",
