@@ -42,10 +42,10 @@ func (s Store) readContent(root string) error {
 }
 
 // readEntries adds every file below a snapshot's directory, and the directory itself as ".". It returns the bytes that
-// the directories' own blocks take.
-func (s Store) readEntries(chain, directory string) (directories int64, err error) {
+// the blocks of all of them take.
+func (s Store) readEntries(chain, directory string) (taken int64, err error) {
 	firstNames := map[uint64]string{} // by inode: the first path of each group of hard links
-	err = filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(directory, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("reading snapshot %s: %w", chain, err)
 		}
@@ -58,16 +58,14 @@ func (s Store) readEntries(chain, directory string) (directories int64, err erro
 		if err != nil {
 			return fmt.Errorf("reading %s of snapshot %s: %w", relative, chain, err)
 		}
-		if entry.IsDir() {
-			directories += status.Blocks * statBlock
-		}
 		if _, linked := firstNames[status.Ino]; !linked {
 			firstNames[status.Ino] = relative // a walk is in the order of names, and so the same in every store
+			taken += status.Blocks * statBlock
 		}
 		facts["same inode as"] = firstNames[status.Ino]
 		return nil
 	})
-	return directories, err
+	return taken, err
 }
 
 func (f Facts) readEntry(path string) (*syscall.Stat_t, error) {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/larder-dev/larder/test/registry"
 )
@@ -100,6 +101,14 @@ func oddImage(probe registry.Layer) registry.Image {
 	}
 }
 
+// acl lets user 1000 read, as the kernel writes it: version 2, then tag, permissions and id of each entry.
+const acl = "\x02\x00\x00\x00" +
+	"\x01\x00\x06\x00\xff\xff\xff\xff" + // the owner: rw-
+	"\x02\x00\x04\x00\xe8\x03\x00\x00" + // user 1000: r--
+	"\x04\x00\x04\x00\xff\xff\xff\xff" + // the group: r--
+	"\x10\x00\x04\x00\xff\xff\xff\xff" + // the mask: r--
+	"\x20\x00\x00\x00\xff\xff\xff\xff" // others: ---
+
 // everyKind has each kind of file and attribute.
 func everyKind() registry.Layer {
 	return registry.Layer{Compression: registry.MultiGzip, Entries: []registry.Entry{
@@ -131,6 +140,18 @@ func everyKind() registry.Layer {
 		{Name: "large", Content: pattern(3<<20 + 17)},
 		{Name: "ÄÖ 名前\n", Content: []byte("a name that is not ASCII\n")},
 		{Name: strings.Repeat("n", 255)},
+		{Name: "lib/through-a-link", Content: []byte("in usr/lib, since the link is of this layer\n")},
+		{Name: "usr/far-again", Type: tar.TypeLink, Link: "far"},
+		{Name: "usr/pipe-again", Type: tar.TypeLink, Link: "dev/pipe"},
+		{Name: "times/before-the-epoch", ModTime: time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{Name: "times/after-32-bits", ModTime: time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{Name: "times/nanoseconds", ModTime: registry.Epoch.Add(123_456_789)},
+		{Name: "acl/", Xattrs: map[string]string{"system.posix_acl_default": acl}},
+		{Name: "acl/own", Mode: 0o640, Xattrs: map[string]string{"system.posix_acl_access": acl}},
+		{Name: "acl/inherited", Mode: 0o600},
+		{Name: "acl/below/inherited", Mode: 0o660},
+		{Name: "labelled", Xattrs: map[string]string{"security.selinux": "system_u:object_r:from_the_tar_t:s0"}},
+		{Name: "trusted", Xattrs: map[string]string{"trusted.overlay.redirect": "/etc", "trusted.example": "dropped"}},
 		{Name: "replaced-by-directory", Content: []byte("file\n")},
 		{Name: "replaced-by-file/inner", Content: []byte("inner\n")},
 	}}
@@ -146,7 +167,7 @@ func aboveIt() registry.Layer {
 		{Name: "replaced-by-directory/", Mode: 0o711},
 		{Name: "replaced-by-file", Content: []byte("now a file\n")},
 		{Name: "./dotted/./name", Content: []byte("dots\n")},
-		{Name: "twice", Content: []byte("first\n")},
+		{Name: "twice", Content: []byte("first\n")}, // its bytes were written when the second comes
 		{Name: "twice", Content: []byte("second\n")},
 	}}
 }

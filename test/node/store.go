@@ -22,8 +22,8 @@ const (
 	snapshotterName      = "overlayfs"
 )
 
-// usageField is the snapshotter's record of the bytes that a snapshot takes, without its directories' own.
-const usageField = "usage in bytes"
+// usageField is how much the snapshotter's record of the bytes in a snapshot is above what its files take.
+const usageField = "usage in bytes, above what the files take"
 
 // schema is the outermost bucket of both databases.
 const schema = "v1"
@@ -63,11 +63,11 @@ func ReadStore(t testing.TB, root string) Store {
 		t.Fatalf("reading the snapshotter's metadata in %s: %v", root, err)
 	}
 	for chain, id := range directories {
-		names, err := store.readEntries(chain, filepath.Join(root, snapshotterDirectory, "snapshots", id, "fs"))
+		taken, err := store.readEntries(chain, filepath.Join(root, snapshotterDirectory, "snapshots", id, "fs"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := store[Object{"snapshot", chain}].subtractUsage(names); err != nil {
+		if err := store[Object{"snapshot", chain}].subtractUsage(taken); err != nil {
 			t.Fatalf("reading the usage of snapshot %s: %v", chain, err)
 		}
 	}
@@ -148,14 +148,15 @@ func (s Store) readSnapshotter(snapshots *bolt.Bucket, directories map[string]st
 	return problem
 }
 
-// subtractUsage takes the directories' own bytes off a snapshot's recorded usage. How many blocks the same names
-// take depends on their order and on the filesystem's hash seed: two pulls of one image differ in it.
-func (f Facts) subtractUsage(directories int64) error {
+// subtractUsage takes what a snapshot's files take off its recorded usage, and so leaves what the record is wrong by.
+// The usage itself differs even between two pulls of one image: directories take blocks by the filesystem's hash
+// seed, and attributes take one where a label leaves no room in the inode.
+func (f Facts) subtractUsage(taken int64) error {
 	recorded, err := strconv.ParseInt(f[usageField], 10, 64)
 	if err != nil {
 		return err
 	}
-	f[usageField] = fmt.Sprint(recorded - directories)
+	f[usageField] = fmt.Sprint(recorded - taken)
 	return nil
 }
 

@@ -127,9 +127,24 @@ func permissions(pullStarted time.Time) []node.Permission {
 			Reason: "the blobs of unpacked layers are of no use to a node, and would double the volume",
 		},
 		{
+			Kind: "blob", Field: "label containerd.io/gc.ref.content.l.*",
+			When:   func(d node.Difference) bool { return d.Built == "" },
+			Reason: "a manifest holds on to no layer blob where there is none: so does a pull that discards unpacked layers",
+		},
+		{
+			Kind: "snapshot", Field: "label containerd.io/snapshot/diff-id",
+			When:   func(d node.Difference) bool { return d.Built == "" },
+			Reason: "only the erofs snapshotter reads it, while it unpacks",
+		},
+		{
+			Kind: "snapshot", Field: "label containerd.io/snapshot/parent-chain-id",
+			When:   func(d node.Difference) bool { return d.Built == "" },
+			Reason: "nothing in containerd reads it; the parent itself is recorded, and compared",
+		},
+		{
 			Kind: "entry", Field: "xattr security.selinux",
-			When:   func(d node.Difference) bool { return d.Pulled == "" && strings.Contains(d.Built, ":cache_t:") },
-			Reason: "Bottlerocket does not label what is on its data volume, and what has no label there is writable by containers",
+			When:   func(d node.Difference) bool { return strings.Contains(d.Built, ":cache_t:") },
+			Reason: "Bottlerocket does not label what is on its data volume, and what has no label there is writable by containers; a tar's own label is not to be believed",
 		},
 		{
 			Kind: "entry", Field: "mtime",
