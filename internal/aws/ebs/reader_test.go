@@ -54,7 +54,7 @@ func TestReadAt(t *testing.T) {
 func TestConcurrentReads(t *testing.T) {
 	s := newStand(t, fakeaws.Options{}, ebs.Options{})
 	blocks := map[int64]byte{}
-	for index := range int64(30) {
+	for index := range int64(20) {
 		blocks[index] = byte(index + 1)
 	}
 	reader, err := s.client.Open(t.Context(), upload(t, s, blocks))
@@ -62,10 +62,10 @@ func TestConcurrentReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	var readers sync.WaitGroup
-	for worker := range int64(4) {
+	for worker := range int64(3) {
 		readers.Go(func() {
-			for index := range int64(30) {
-				index = (index + worker*7) % 30
+			for index := range int64(20) {
+				index = (index + worker*7) % 20
 				got := make([]byte, ebs.BlockSize)
 				if _, err := reader.ReadAt(got, index*ebs.BlockSize); err != nil || !bytes.Equal(got, blockOf(blocks[index])) {
 					t.Errorf("block %d differs, or %v", index, err)

@@ -106,7 +106,7 @@ func TestCallerMayReuseItsBuffer(t *testing.T) {
 	upload := start(t, s)
 	blocks := map[int64]byte{}
 	buffer := make([]byte, ebs.BlockSize)
-	for index := range int64(40) {
+	for index := range int64(20) {
 		copy(buffer, blockOf(byte(index+1)))
 		blocks[index] = byte(index + 1)
 		write(t, upload, index, buffer)
