@@ -113,15 +113,13 @@ var shapes = map[string]shape{
 		reason: "a large file beyond its reservation goes around windows, metadata and other reservations",
 		size:   3 << 30,
 		regions: func() []packed {
-			first, second, third := newLayer(), newLayer(), newLayer()
-			first.file("large", 899<<20)
-			second.file("large", 500<<20+12345)
-			second.file("small", 10)
-			third.file("large", 20<<20)
+			overflowing, after := newLayer(), newLayer()
+			overflowing.file("large", 300<<20+12345)
+			overflowing.file("small", 10)
+			after.file("in its own space", 20<<20)
 			return []packed{
-				{reserve: 900 << 20, layers: []*layer{first}},
-				{reserve: 10 << 20, layers: []*layer{second}},
-				{reserve: 500 << 20, layers: []*layer{third}},
+				{reserve: 10 << 20, layers: []*layer{overflowing}},
+				{reserve: 1560 << 20, layers: []*layer{after}},
 			}
 		},
 	},
