@@ -8,7 +8,10 @@ import (
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	larderaws "github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/layer"
+	"github.com/larder-dev/larder/internal/volume"
 )
 
 // longestMessage bounds what a condition, an event or a build says, in bytes: an event's note takes no more.
@@ -78,7 +81,31 @@ func buildFailure(err error) *failure {
 	case larderaws.Classify(err) == larderaws.Stalled, larderaws.IsThrottled(err):
 		return awsFailure(err)
 	}
-	return failure{reason: larderv1alpha1.ReasonBuildFailed}.with(err)
+	return volumeFailure(err)
+}
+
+// volumeFailure explains an error of writing the volume. A layer whose bytes had the right digest and which can
+// still not be unpacked will not be better the next time.
+func volumeFailure(err error) *failure {
+	var (
+		small       *volume.TooSmallError
+		smallest    *ext4.TooSmall
+		outOfBlocks *ext4.OutOfBlocks
+		outOfInodes *ext4.OutOfInodes
+		entry       *layer.EntryError
+	)
+	found := failure{needsPerson: true}
+	switch {
+	case errors.As(err, &small), errors.As(err, &smallest), errors.As(err, &outOfBlocks):
+		found.reason = larderv1alpha1.ReasonVolumeTooSmall
+	case errors.As(err, &outOfInodes):
+		found.reason = larderv1alpha1.ReasonOutOfInodes
+	case errors.As(err, &entry), errors.Is(err, layer.ErrContent):
+		found.reason = larderv1alpha1.ReasonInvalidLayer
+	default:
+		found = failure{reason: larderv1alpha1.ReasonBuildFailed}
+	}
+	return found.with(err)
 }
 
 func (f failure) with(err error) *failure {

@@ -41,25 +41,22 @@ func (f *facts) isCompleting(snapshot ebs.Snapshot) bool {
 		(f.wanted() == "" || f.wanted() == attempt.ContentHash)
 }
 
-// isUnpublished holds for the snapshot of the last attempt if it was completed for a spec that is no more. It
-// never was in status.snapshotID, so nobody has learnt of it.
+// isUnpublished holds for a snapshot of the revision in the making that was completed for a spec that is no more.
+// It never was in status.snapshotID, so nobody has learnt of it.
 func (f *facts) isUnpublished(snapshot ebs.Snapshot) bool {
-	attempt, wanted := f.attempt(), f.wanted()
+	revision, wanted := numberTag(&snapshot, ebs.TagRevision), f.wanted()
 	return wanted != "" && snapshot.Tags[ebs.TagContentHash] != wanted &&
-		attempt.Revision > f.status.Revision && tagName(&snapshot) == attemptName(attempt)
+		revision > f.status.Revision && revision == f.attempt().Revision
 }
 
 // isDuplicate holds for a second snapshot of one revision, by another attempt: a crash at the wrong moment can
 // lead to it. What carries the same attempt is a copy that someone made with our tags, and theirs.
 func (f *facts) isDuplicate(snapshot ebs.Snapshot) bool {
-	if snapshot.Tags[ebs.TagContentHash] == "" {
-		return false
-	}
 	return slices.ContainsFunc(f.owned, func(other ebs.Snapshot) bool {
 		return other.State == ebs.StateCompleted &&
-			other.Tags[ebs.TagRevision] == snapshot.Tags[ebs.TagRevision] &&
-			other.Tags[ebs.TagContentHash] == snapshot.Tags[ebs.TagContentHash] &&
-			other.Tags[ebs.TagAttempt] != snapshot.Tags[ebs.TagAttempt] &&
+			numberTag(&other, ebs.TagRevision) == numberTag(&snapshot, ebs.TagRevision) &&
+			numberTag(&other, ebs.TagAttempt) > 0 && numberTag(&snapshot, ebs.TagAttempt) > 0 &&
+			numberTag(&other, ebs.TagAttempt) != numberTag(&snapshot, ebs.TagAttempt) &&
 			f.preferCurrent(other, snapshot) < 0
 	})
 }

@@ -66,7 +66,9 @@ func plan(f *facts) decision {
 	d.leftovers = leftovers(f)
 	d.lost = f.gone(f.status.SnapshotID)
 	if current := pickCurrent(f); current != nil {
-		return decision{do: doReport, current: current, usable: true, leftovers: d.leftovers, after: checkInterval}
+		d.current, d.usable, d.failed, d.after = current, true, nil, checkInterval
+		d.attempt = f.unfinished(d.attempt, current)
+		return d
 	}
 	if _, missing := f.missing[f.status.SnapshotID]; missing && d.usable && !d.lost {
 		d.after = completionInterval // AWS may be wrong; until that is sure, nothing changes
@@ -106,12 +108,12 @@ func settleAttempt(f *facts, d *decision) (wait bool) {
 }
 
 func settleCompleting(f *facts, d *decision) (wait bool) {
-	if wanted := f.wanted(); wanted != "" && wanted != d.attempt.ContentHash {
+	snapshot := f.find(d.attempt.SnapshotID)
+	superseded := f.wanted() != "" && f.wanted() != d.attempt.ContentHash
+	switch {
+	case superseded && (snapshot != nil || f.gone(d.attempt.SnapshotID)):
 		end(d.attempt, "the spec changed before the snapshot was completed")
 		return false
-	}
-	snapshot := f.find(d.attempt.SnapshotID)
-	switch {
 	case snapshot == nil && f.gone(d.attempt.SnapshotID):
 		d.fail(f, &failure{
 			reason:  larderv1alpha1.ReasonSnapshotFailed,
@@ -216,7 +218,8 @@ func pickCurrent(f *facts) *ebs.Snapshot {
 	return &best
 }
 
-// preferCurrent orders snapshots of equal contents: the one in use, then the newest revision, then its first.
+// preferCurrent orders snapshots: the one in use, then the newest revision, then its newest attempt, since one is
+// only made when those before it have failed.
 func (f *facts) preferCurrent(a, b ebs.Snapshot) int {
 	if a.ID == f.status.SnapshotID || b.ID == f.status.SnapshotID {
 		if a.ID == f.status.SnapshotID {
@@ -226,9 +229,20 @@ func (f *facts) preferCurrent(a, b ebs.Snapshot) int {
 	}
 	return cmp.Or(
 		cmp.Compare(numberTag(&b, ebs.TagRevision), numberTag(&a, ebs.TagRevision)),
-		cmp.Compare(numberTag(&a, ebs.TagAttempt), numberTag(&b, ebs.TagAttempt)),
+		cmp.Compare(numberTag(&b, ebs.TagAttempt), numberTag(&a, ebs.TagAttempt)),
 		cmp.Compare(a.ID, b.ID),
 	)
+}
+
+// unfinished keeps an attempt that did not lead to the current snapshot: its number must not be used again.
+func (f *facts) unfinished(attempt *larderv1alpha1.BuildStatus, current *ebs.Snapshot) *larderv1alpha1.BuildStatus {
+	if attempt == nil || attempt.Revision <= max(f.status.Revision, numberTag(current, ebs.TagRevision)) {
+		return nil
+	}
+	if attempt.Step != larderv1alpha1.BuildFailed {
+		end(attempt, "the spec was changed back to what a snapshot holds already")
+	}
+	return attempt
 }
 
 // usableAsRecorded says what the status alone tells.

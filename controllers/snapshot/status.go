@@ -114,9 +114,8 @@ func (r *Reconciler) reportCurrent(object *larderv1alpha1.ImageCacheSnapshot, f 
 	status.SnapshotID = d.current.ID
 	status.ContentHash = f.wanted()
 	status.VolumeSize = gibibytes(d.current.VolumeSize)
-	if revision := numberTag(d.current, ebs.TagRevision); revision > 0 {
-		status.Revision = revision
-	}
+	// It counts the snapshots made, so it stays when the spec was changed back to what an older one holds.
+	status.Revision = max(status.Revision, numberTag(d.current, ebs.TagRevision), 1)
 	if f.resolution != nil {
 		status.Images = f.resolution.statuses
 	}

@@ -1,0 +1,169 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"k8s.io/utils/clock"
+
+	"github.com/larder-dev/larder/internal/aws/ebs"
+)
+
+// cloud stands in for EBS as far as the controller sees it: snapshots that AWS shows late, that take their time
+// to complete, and that a client token makes once.
+type cloud struct {
+	t     testing.TB
+	clock clock.PassiveClock
+
+	// hide is for how long a new snapshot is denied, and complete how long AWS takes after the last block.
+	hide, complete time.Duration
+	// fault, if set, may fail a call before it has any effect.
+	fault func(call string) error
+	// inUse has the ids whose deletion is a mistake of the controller.
+	inUse func() map[string]bool
+
+	mu        sync.Mutex
+	snapshots map[string]*cloudSnapshot
+	tokens    map[string]string
+}
+
+type cloudSnapshot struct {
+	ebs.Snapshot
+	visibleAt, completeAt time.Time
+	sealed, spoilt        bool
+}
+
+func newCloud(t testing.TB, clock clock.PassiveClock) *cloud {
+	return &cloud{
+		t: t, clock: clock, complete: 40 * time.Second,
+		fault:     func(string) error { return nil },
+		inUse:     func() map[string]bool { return nil },
+		snapshots: map[string]*cloudSnapshot{},
+		tokens:    map[string]string{},
+	}
+}
+
+func notFound(id string) error {
+	return fmt.Errorf("describing snapshot %s: %w", id, &smithy.GenericAPIError{Code: "InvalidSnapshot.NotFound", Message: "The snapshot does not exist."})
+}
+
+func accessDenied() error {
+	return fmt.Errorf("starting a snapshot: %w", &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "ebs:StartSnapshot is not allowed"})
+}
+
+func unavailable(string) error {
+	return &smithy.GenericAPIError{Code: "ServiceUnavailable", Message: "try later", Fault: smithy.FaultServer}
+}
+
+// start is StartSnapshot: the same token gives the same snapshot.
+func (c *cloud) start(tags map[string]string, attempt int64) (string, error) {
+	if err := c.fault("StartSnapshot"); err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	token := fmt.Sprint(tags, attempt)
+	if id, known := c.tokens[token]; known {
+		c.t.Errorf("the client token of %s is used again: a snapshot may be half written", id)
+		return id, nil
+	}
+	id := fmt.Sprintf("snap-%04d", len(c.tokens)+1)
+	c.tokens[token] = id
+	now := c.clock.Now()
+	c.snapshots[id] = &cloudSnapshot{
+		Snapshot:  ebs.Snapshot{ID: id, State: ebs.StatePending, Tags: maps.Clone(tags), VolumeSize: 8, StartTime: now},
+		visibleAt: now.Add(c.hide),
+	}
+	return id, nil
+}
+
+// seal is CompleteSnapshot: accepted now, done later.
+func (c *cloud) seal(id string, spoil bool) error {
+	if err := c.fault("CompleteSnapshot"); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snapshot := c.snapshots[id]
+	if snapshot == nil {
+		return notFound(id)
+	}
+	snapshot.sealed, snapshot.spoilt, snapshot.completeAt = true, spoil, c.clock.Now().Add(c.complete)
+	return nil
+}
+
+// show lets time pass for one snapshot.
+func (c *cloud) show(snapshot *cloudSnapshot) ebs.Snapshot {
+	if snapshot.sealed && !c.clock.Now().Before(snapshot.completeAt) {
+		snapshot.State = ebs.StateCompleted
+		if snapshot.spoilt {
+			snapshot.State, snapshot.StateMessage = ebs.StateError, "a block was lost"
+		}
+	}
+	return snapshot.Snapshot
+}
+
+func (c *cloud) Find(_ context.Context, tags map[string]string) ([]ebs.Snapshot, error) {
+	if err := c.fault("Find"); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []ebs.Snapshot
+	for _, snapshot := range c.snapshots {
+		if !c.clock.Now().Before(snapshot.visibleAt) && hasTags(snapshot.Snapshot, tags) {
+			found = append(found, c.show(snapshot))
+		}
+	}
+	slices.SortFunc(found, func(a, b ebs.Snapshot) int { return strings.Compare(a.ID, b.ID) })
+	return found, nil
+}
+
+func (c *cloud) Describe(_ context.Context, id string) (ebs.Snapshot, error) {
+	if err := c.fault("Describe"); err != nil {
+		return ebs.Snapshot{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snapshot := c.snapshots[id]
+	if snapshot == nil || c.clock.Now().Before(snapshot.visibleAt) {
+		return ebs.Snapshot{}, notFound(id)
+	}
+	return c.show(snapshot), nil
+}
+
+func (c *cloud) Delete(_ context.Context, id string) error {
+	if err := c.fault("Delete"); err != nil {
+		return err
+	}
+	if c.inUse()[id] {
+		c.t.Errorf("snapshot %s is deleted although it is in use", id)
+	}
+	c.remove(id)
+	return nil
+}
+
+// remove deletes behind everyone's back.
+func (c *cloud) remove(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.snapshots, id)
+}
+
+// all returns what is really there, visible or not.
+func (c *cloud) all() []ebs.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []ebs.Snapshot
+	for _, id := range slices.Sorted(maps.Keys(c.snapshots)) {
+		found = append(found, c.show(c.snapshots[id]))
+	}
+	return found
+}

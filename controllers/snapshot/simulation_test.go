@@ -1,0 +1,242 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/image"
+)
+
+// simulatedSeeds is how many random histories are tried; each takes some 30 ms.
+const simulatedSeeds = 150
+
+// checkInvariants holds after every pass, whatever happened before.
+func (w *world) checkInvariants() {
+	w.t.Helper()
+	object := w.object()
+	if len(object.Status.Conditions) > 0 {
+		checkStatus(w.t, object)
+	}
+	completed := map[string]string{}
+	for _, snapshot := range w.cloud.all() {
+		if snapshot.State != ebs.StateCompleted {
+			continue
+		}
+		revision := snapshot.Tags[ebs.TagRevision]
+		if other, twice := completed[revision]; twice {
+			w.t.Errorf("revision %s is in both %s and %s", revision, other, snapshot.ID)
+		}
+		completed[revision] = snapshot.ID
+	}
+}
+
+// TestSimulation lives through random histories of crashes, faults, edits and deletions behind our back, each
+// of which has to end with exactly the right snapshot.
+func TestSimulation(t *testing.T) {
+	for seed := range uint64(simulatedSeeds) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		})
+	}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	chance := func(percent int) bool { return random.IntN(100) < percent }
+	specs := []larderv1alpha1.ImageCacheSnapshotSpec{specOf("a"), specOf("b"), specOf("a", "b"), specOf("b", "a")}
+	w := newWorld(t, "a")
+	w.stir(random, rand.New(rand.NewPCG(seed, 2)))
+
+	for range 120 {
+		after := w.pass()
+		w.wait(time.Duration(random.Int64N(int64(max(after, time.Second)))))
+		switch {
+		case chance(5):
+			w.kill()
+		case chance(4):
+			w.edit(specs[random.IntN(len(specs))])
+		case chance(3):
+			if id := w.object().Status.SnapshotID; !w.heldIDs()[id] {
+				w.cloud.remove(id)
+			}
+		case chance(6):
+			w.toggleBinding()
+		}
+	}
+	w.calm()
+	w.runFor(45 * time.Minute)
+	w.checkSettled()
+	w.delete()
+	w.runFor(10 * time.Minute)
+	if w.object().Name != "" {
+		w.removeBinding()
+		w.runFor(10 * time.Minute)
+	}
+	if object := w.object(); object.Name != "" {
+		t.Errorf("the object is still there: %+v", object.Status)
+	}
+	if left := w.cloud.all(); len(left) > 0 {
+		t.Errorf("left in AWS: %+v", left)
+	}
+}
+
+// stir makes everything fail now and then. Passes and builds are concurrent, so each side has its own dice.
+func (w *world) stir(passes, builds *rand.Rand) {
+	chance := func(percent int) bool { return passes.IntN(100) < percent }
+	buildChance := func(percent int) bool { return builds.IntN(100) < percent }
+	w.crash = func(string) bool { return chance(1) }
+	w.cloud.inUse = w.heldIDs
+	w.cloud.hide = time.Duration(passes.Int64N(int64(ebs.AppearsWithin)))
+	w.cloud.complete = time.Duration(passes.Int64N(int64(3 * time.Minute)))
+	w.cloud.fault = func(call string) error {
+		dice := chance
+		if call == "StartSnapshot" || call == "CompleteSnapshot" {
+			dice = buildChance
+		}
+		if dice(4) {
+			return unavailable(call)
+		}
+		return nil
+	}
+	w.registry.fault = func(reference string) error {
+		switch {
+		case chance(5):
+			return imageError(reference, image.Unreachable)
+		case chance(1):
+			return imageError(reference, image.NotFound)
+		}
+		return nil
+	}
+	w.builder.fault = func(string) error {
+		if buildChance(3) {
+			return errors.New("the volume could not be written")
+		}
+		return nil
+	}
+	w.builder.spoil = func() bool { return buildChance(10) }
+}
+
+// calm ends all faults, those of the running process too.
+func (w *world) calm() {
+	w.crash = nil
+	w.cloud.fault = func(string) error { return nil }
+	w.registry.fault = nil
+	w.builder.fault = func(string) error { return nil }
+	w.builder.spoil = func() bool { return false }
+	w.kill()
+}
+
+// checkSettled wants one usable snapshot with the right images, no half-made one, and nothing more to write.
+func (w *world) checkSettled() {
+	w.t.Helper()
+	object := w.object()
+	if !meta.IsStatusConditionTrue(object.Status.Conditions, larderv1alpha1.ConditionReady) {
+		w.t.Fatalf("not Ready: %+v", object.Status)
+	}
+	wanted := map[string]bool{}
+	for _, one := range object.Spec.Images {
+		wanted[one.Image] = true
+	}
+	got := map[string]bool{}
+	for _, reference := range w.builder.contents[object.Status.SnapshotID] {
+		got[reference] = true
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		w.t.Errorf("images in snapshot %s (-want +got):\n%s", object.Status.SnapshotID, diff)
+	}
+	current := 0
+	for _, snapshot := range w.cloud.all() {
+		if snapshot.State != ebs.StateCompleted {
+			w.t.Errorf("left behind: %+v", snapshot)
+		}
+		if snapshot.Tags[ebs.TagContentHash] == object.Status.ContentHash {
+			current++
+		}
+	}
+	if current < 1 {
+		w.t.Errorf("no snapshot has content hash %s", object.Status.ContentHash)
+	}
+	w.pass()
+	if again := w.object(); again.ResourceVersion != object.ResourceVersion {
+		w.t.Errorf("a pass over a settled object wrote (-before +after):\n%s", cmp.Diff(object.Status, again.Status))
+	}
+}
+
+// toggleBinding has a binding take the current snapshot, or let go of it.
+func (w *world) toggleBinding() {
+	if len(w.heldIDs()) > 0 {
+		w.removeBinding()
+		return
+	}
+	id := w.object().Status.SnapshotID
+	if id == "" {
+		return
+	}
+	binding := &larderv1alpha1.NodeClassBinding{ObjectMeta: metav1.ObjectMeta{Name: "gpu"}}
+	binding.Spec.Snapshot.Ref.Name = objectName
+	binding.Status.AppliedSnapshotID = id
+	if err := w.client.Create(w.t.Context(), binding); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) removeBinding() {
+	binding := &larderv1alpha1.NodeClassBinding{ObjectMeta: metav1.ObjectMeta{Name: "gpu"}}
+	if err := client.IgnoreNotFound(w.client.Delete(w.t.Context(), binding)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) heldIDs() map[string]bool {
+	bindings := &larderv1alpha1.NodeClassBindingList{}
+	if err := w.client.List(w.t.Context(), bindings); err != nil {
+		w.t.Fatal(err)
+	}
+	held := map[string]bool{}
+	for _, binding := range bindings.Items {
+		held[binding.Status.AppliedSnapshotID] = true
+	}
+	return held
+}
+
+// TestUndisturbed is the history that users should have: nothing fails.
+func TestUndisturbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "a", "b")
+		var seen []string
+		w.runUntil("Ready", func(object *larderv1alpha1.ImageCacheSnapshot) bool {
+			ready := meta.FindStatusCondition(object.Status.Conditions, larderv1alpha1.ConditionReady)
+			if !slices.Contains(seen, ready.Reason) {
+				seen = append(seen, ready.Reason)
+			}
+			return ready.Status == metav1.ConditionTrue
+		})
+		if diff := cmp.Diff([]string{"Building", "SnapshotPending", "Ready"}, seen); diff != "" {
+			t.Errorf("reasons of Ready, in order (-want +got):\n%s", diff)
+		}
+		w.checkSettled()
+		if all := w.cloud.all(); len(all) != 1 {
+			t.Errorf("want exactly one snapshot, got %+v", all)
+		}
+		close(w.events.Events)
+		var told []string
+		for one := range w.events.Events {
+			told = append(told, one[:min(len(one), 24)])
+		}
+		if len(told) != 3 {
+			t.Errorf("want an event for each of the three transitions and no more, got %q", told)
+		}
+	})
+}
