@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -12,8 +13,10 @@ import (
 
 // Operator is a running `larder manager`.
 type Operator struct {
+	// Exited is closed when the process has ended.
+	Exited  chan struct{}
 	command *exec.Cmd
-	exited  chan error
+	err     error
 }
 
 // StartOperator starts the operator as the installed service account; its log goes to log.
@@ -34,8 +37,11 @@ func (s *Stack) StartOperator(ctx context.Context, log io.Writer) (*Operator, er
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("starting the operator: %w", err)
 	}
-	operator := &Operator{command: command, exited: make(chan error, 1)}
-	go func() { operator.exited <- command.Wait() }()
+	operator := &Operator{command: command, Exited: make(chan struct{})}
+	go func() {
+		defer close(operator.Exited)
+		operator.err = command.Wait()
+	}()
 	return operator, nil
 }
 
@@ -44,22 +50,22 @@ func (o *Operator) Kill() error {
 	if err := o.command.Process.Kill(); err != nil {
 		return fmt.Errorf("killing the operator: %w", err)
 	}
-	<-o.exited
+	<-o.Exited
 	return nil
 }
 
 // Stop asks the operator to end, as a kubelet does, and waits for it.
 func (o *Operator) Stop() error {
 	const grace = 30 * time.Second
-	if err := o.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := o.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping the operator: %w", err)
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case err := <-o.exited:
-		if err != nil {
-			return fmt.Errorf("the operator ended with an error: %w", err)
+	case <-o.Exited:
+		if o.err != nil {
+			return fmt.Errorf("the operator ended with an error: %w", o.err)
 		}
 		return nil
 	case <-timer.C:

@@ -54,7 +54,13 @@ func run(ctx context.Context, keep bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, operator.Stop()) }()
 
-	d := &demo{ctx: ctx, stack: stack, dir: dir}
+	showing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-operator.Exited
+		cancel(errors.New("the operator ended"))
+	}()
+	d := &demo{ctx: showing, stack: stack, dir: dir}
 	if err := d.show(); err != nil {
 		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(log.Name()))
 	}
