@@ -11,8 +11,8 @@ import (
 
 const lostFoundName = "lost+found"
 
-// Finish completes the filesystem. It writes the tree that begins at the filesystem's root through meta, the
-// last region, which it closes. The anchor is a directory in that tree; those of its children that WriteTree
+// Finish completes the filesystem. It writes the tree that begins at the filesystem's root, and whose files
+// were stored through meta, through that last region, and closes it. The anchor is a directory in that tree; those of its children that WriteTree
 // wrote are linked, and every root that WriteTree wrote must be among them.
 func (w *Writer) Finish(ctx context.Context, meta *Region, root, anchor *tree.Node) error {
 	if err := meta.begin(ctx); err != nil {
@@ -48,6 +48,9 @@ func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
 	}
 	if linked, written := len(p.linked), len(r.writer.roots); linked != written {
 		return fmt.Errorf("%d trees were written, and the anchor directory has %d of them", written, linked)
+	}
+	if err := r.claim(p); err != nil {
+		return err
 	}
 	if err := r.numberTop(p, top, anchor); err != nil {
 		return err

@@ -35,6 +35,12 @@ func (b bitmap) set(start, count uint32) {
 	}
 }
 
+func (b bitmap) clear(start, count uint32) {
+	for bit := start; bit < start+count; bit++ {
+		b[bit/8] &^= 1 << (bit % 8)
+	}
+}
+
 // group returns the bitmap block of one group.
 func (b bitmap) group(group uint32) []byte { return b[group*BlockSize : (group+1)*BlockSize] }
 
@@ -101,6 +107,9 @@ func (w *Writer) blockBitmap() bitmap {
 	for _, region := range w.regions {
 		for _, run := range region.blocks.runs {
 			b.set(run.Start, run.Used)
+		}
+		for _, extent := range region.unclaimed {
+			b.clear(extent.Start, extent.Count)
 		}
 	}
 	// Bits beyond the end of the filesystem are set, as mke2fs has them.

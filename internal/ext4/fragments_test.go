@@ -3,7 +3,6 @@ package ext4
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/larder-dev/larder/internal/tree"
@@ -27,11 +26,9 @@ func TestFragmentedFile(t *testing.T) {
 		}
 		regions = append(regions, r)
 	}
-	l := newLayer()
 	for i, r := range regions[:2*holes] {
-		if i%2 == 1 {
-			f := l.file(fmt.Sprint("between", i), 1)
-			if f.Extents, err = r.Store(ctx, l.files[len(l.files)-1].stream(), 1); err != nil {
+		if i%2 == 1 { // a file that no tree has takes the chunk as well
+			if _, err := r.Store(ctx, zeros{}, 1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -39,6 +36,7 @@ func TestFragmentedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	l := newLayer()
 	last := regions[2*holes]
 	fragmented := l.file("fragmented", ChunkSize*holes)
 	if fragmented.Extents, err = last.Store(ctx, l.files[len(l.files)-1].stream(), fragmented.Size); err != nil {

@@ -23,11 +23,13 @@ type Region struct {
 	reserved []span
 	blocks   blockCursor
 	inodes   inodeCursor
+	// unclaimed are the blocks of stored files that no tree has so far.
+	unclaimed []tree.Extent
 	// directories counts the directories in each group.
 	directories map[uint32]uint32
 }
 
-// Run is a run of whole chunks of blocks or inodes, of which the first Used ones are taken.
+// Run is a run of whole chunks of blocks or inodes, of which the first Used ones were given out.
 type Run struct {
 	// Start is the first block or inode number; Count and Used are numbers of blocks or inodes.
 	Start, Count, Used uint32
@@ -37,6 +39,9 @@ type Run struct {
 type Layout struct {
 	// Blocks are runs of 4 KiB blocks, in the order in which they were filled.
 	Blocks []Run
+	// Free are the blocks that were filled and are free all the same, in ascending order: those of files that
+	// no tree has. A layer's reader stores a file before it sees a later entry replace or remove it.
+	Free []tree.Extent
 	// Inodes are runs of inode numbers, 1 above a multiple of 2,048 at their start.
 	Inodes []Run
 	// Directories counts the directories among the inodes of each block group that has any.
@@ -45,11 +50,11 @@ type Layout struct {
 
 // Layout returns where the region is, once it is closed.
 func (r *Region) Layout() Layout {
-	return Layout{Blocks: r.blocks.runs, Inodes: r.inodes.runs, Directories: r.directories}
+	return Layout{Blocks: r.blocks.runs, Free: r.unclaimed, Inodes: r.inodes.runs, Directories: r.directories}
 }
 
-// Store copies a file's next size bytes from rd into the region and returns where they are. A shorter rd is an
-// error; what follows in a longer one is left unread. When the reservation is used up it waits for the
+// Store copies a file's next size bytes from rd into the region and returns where they are. If none of the
+// region's trees has the file, its blocks are free in the end. A shorter rd is an error; what follows in a longer one is left unread. When the reservation is used up it waits for the
 // region's turn, and fails with *OutOfBlocks when the filesystem is full.
 func (r *Region) Store(ctx context.Context, rd io.Reader, size int64) ([]tree.Extent, error) {
 	if err := r.begin(ctx); err != nil {
@@ -58,6 +63,9 @@ func (r *Region) Store(ctx context.Context, rd io.Reader, size int64) ([]tree.Ex
 	extents, err := r.store(ctx, rd, size)
 	if err != nil {
 		return nil, r.lost("storing a file", err)
+	}
+	for _, extent := range extents {
+		r.unclaimed = appendExtent(r.unclaimed, extent)
 	}
 	return extents, nil
 }

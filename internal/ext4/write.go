@@ -8,8 +8,8 @@ import (
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// WriteTree writes the directories, inodes and everything else of a tree whose files were stored before, into
-// the region and into inodes of its own. It waits for the region's turn. The root's ".." leads to the anchor
+// WriteTree writes the directories, inodes and everything else of a tree whose files were stored through the
+// region before, into the region and into inodes of its own. It waits for the region's turn. The root's ".." leads to the anchor
 // directory, where Finish expects it among the children. It fails with *OutOfInodes or *OutOfBlocks when the
 // filesystem is full, and names the file that ext4 cannot hold.
 func (r *Region) WriteTree(ctx context.Context, root *tree.Node) error {
@@ -28,6 +28,9 @@ func (r *Region) writeTree(ctx context.Context, root *tree.Node) error {
 		return err
 	}
 	p.parent = anchorInode
+	if err := r.claim(p); err != nil {
+		return err
+	}
 	if err := r.waitTurn(ctx); err != nil {
 		return err
 	}
