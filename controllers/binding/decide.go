@@ -10,6 +10,10 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
+// stagedRetry is a second way to hear that the last node went: a binding that waits for weeks must not depend on every
+// event of a watch.
+const stagedRetry = 5 * time.Minute
+
 // decision is what a pass will do, and what it will say.
 type decision struct {
 	snapshot Snapshot
@@ -63,6 +67,7 @@ func decideRestore(binding *v1alpha1.NodeClassBinding, f facts) decision {
 			Message: fmt.Sprintf("the deletion waits, because restoring %s of %s %s would replace %s, which strategy "+
 				"NewNodesOnly forbids: set rollout.strategy to Roll to have it restored now",
 				deviceOf(binding), kind, name, describe(plan.Replaced)),
+			RetryAfter: stagedRetry,
 		}
 		return d
 	}
@@ -94,6 +99,7 @@ func staged(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan) *P
 		Message: fmt.Sprintf("%s is written to %s of %s %s when no NodeClaim of it is left, since it would replace %s; %s. "+
 			"To replace them now, set rollout.strategy to Roll",
 			snapshot.ID, deviceOf(binding), kind, name, describe(plan.Replaced), boots),
+		RetryAfter: stagedRetry,
 	}
 }
 

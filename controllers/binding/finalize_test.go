@@ -35,13 +35,13 @@ func TestDeletionRestores(t *testing.T) {
 		},
 		"a class without a list, whose root was edited since": {
 			reason:    "the list is somebody's now, so the data device becomes what Karpenter would have made it",
-			meanwhile: func(w *world) { w.writeDevices("kubectl-edit", []any{root, w.device(device)}) },
+			meanwhile: func(w *world) { w.writeDevices("kubectl-edit", []any{root, w.device()}) },
 			want:      []any{root, volume(device, "20Gi", "volumeType", "gp3", "encrypted", true)},
 		},
 		"other devices edited since": {
 			reason:    "they are left as they are now",
 			class:     []any{root, former},
-			meanwhile: func(w *world) { w.writeDevices("kubectl-edit", []any{volume("/dev/xvda", "9Gi"), w.device(device)}) },
+			meanwhile: func(w *world) { w.writeDevices("kubectl-edit", []any{volume("/dev/xvda", "9Gi"), w.device()}) },
 			want:      []any{volume("/dev/xvda", "9Gi"), former},
 		},
 		"the device changed since": {
@@ -80,7 +80,7 @@ func TestDeletionRestores(t *testing.T) {
 			reason: "the class must stay valid",
 			class:  []any{root, former},
 			meanwhile: func(w *world) {
-				edited := w.device(device)
+				edited := w.device()
 				edited["ebs"].(map[string]any)["volumeInitializationRate"] = int64(200)
 				w.writeDevices("kubectl-edit", []any{root, edited})
 			},
@@ -142,7 +142,7 @@ func TestDeletionWithoutAClass(t *testing.T) {
 
 func TestDeletionSparesNodes(t *testing.T) {
 	w := boundWorld(t, root)
-	w.change("b", newNodesOnly)
+	w.change(newNodesOnly)
 	w.create(newClaim("n1", "gpu"))
 	w.delete(newBinding("b", ""))
 	b := w.passes("b")
@@ -152,7 +152,7 @@ func TestDeletionSparesNodes(t *testing.T) {
 	if diff := cmp.Diff([]any{root, bound}, w.devices()); diff != "" {
 		t.Errorf("the class was written (-want +got):\n%s", diff)
 	}
-	w.change("b", func(s *v1alpha1.NodeClassBindingSpec) { s.Rollout.Strategy = v1alpha1.RolloutRoll })
+	w.change(func(s *v1alpha1.NodeClassBindingSpec) { s.Rollout.Strategy = v1alpha1.RolloutRoll })
 	if b := w.passes("b"); b != nil {
 		t.Errorf("Roll consents, and the binding stays: %+v", b.Status.Conditions)
 	}

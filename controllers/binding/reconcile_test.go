@@ -107,7 +107,7 @@ func TestSituations(t *testing.T) {
 			prepare: func(w *world) {
 				w.create(newSnapshot("snap-1", "40Gi"))
 				w.create(newClass(root))
-				w.change("b", func(s *v1alpha1.NodeClassBindingSpec) { s.Target.EC2NodeClass.Device.VolumeSize = quantity("39Gi") })
+				w.change(func(s *v1alpha1.NodeClassBindingSpec) { s.Target.EC2NodeClass.Device.VolumeSize = quantity("39Gi") })
 			},
 			ready: "False VolumeSizeTooSmall", reconciling: "absent", stalled: "True VolumeSizeTooSmall",
 			available: "True SnapshotCompleted", passed: "False VolumeSizeTooSmall", applied: "Unknown VolumeSizeTooSmall",
@@ -131,7 +131,7 @@ func TestSituations(t *testing.T) {
 				w.create(newClass(root))
 				w.create(newClaim("n1", "gpu"))
 				w.create(newClaim("n2", "other"))
-				w.change("b", newNodesOnly)
+				w.change(newNodesOnly)
 			},
 			ready: "False NodesWouldBeReplaced", reconciling: "True NodesWouldBeReplaced", stalled: "absent",
 			available: "True SnapshotCompleted", passed: "True Passed", applied: "False NodesWouldBeReplaced",
@@ -142,7 +142,7 @@ func TestSituations(t *testing.T) {
 			prepare: func(w *world) {
 				w.create(newSnapshot("snap-1", "40Gi"))
 				w.create(newClass(root))
-				w.change("b", newNodesOnly)
+				w.change(newNodesOnly)
 				w.passes("b")
 				w.create(newClaim("n1", "gpu"))
 				w.setSnapshot("snap-2", "40Gi")

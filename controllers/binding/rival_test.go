@@ -77,7 +77,7 @@ func TestRivalIsForgotten(t *testing.T) {
 		"new spec": {
 			reason: "the person who edits the binding has read the message",
 			then: func(w *world) {
-				w.change("b", func(s *v1alpha1.NodeClassBindingSpec) { s.Target.EC2NodeClass.Device.VolumeSize = quantity("50Gi") })
+				w.change(func(s *v1alpha1.NodeClassBindingSpec) { s.Target.EC2NodeClass.Device.VolumeSize = quantity("50Gi") })
 			},
 		},
 		"the rival gave in": {
@@ -137,7 +137,7 @@ func TestNoRival(t *testing.T) {
 
 func TestRevertCountsOnceWhileItCannotBeAnswered(t *testing.T) {
 	w := boundWorld(t, root)
-	w.change("b", newNodesOnly)
+	w.change(newNodesOnly)
 	w.passes("b")
 	w.create(newClaim("n1", "gpu"))
 	w.writeDevices("terraform", []any{root})

@@ -16,7 +16,7 @@ import (
 
 const (
 	simulationSeeds = 100
-	simulationSteps = 60
+	simulationSteps = 40
 )
 
 // TestSimulation drives one binding through a random history: snapshots come, rivals and people write, nodes come and go,
@@ -128,7 +128,7 @@ func (s *simulation) editOther() {
 		s.others = append(s.others, volume("/dev/xvdc", "5Gi", "futureField", "kept"))
 	}
 	devices := append([]any{}, s.others...)
-	if live := s.device(device); live != nil {
+	if live := s.device(); live != nil {
 		devices = append(devices, live)
 	}
 	s.writeDevices("kubectl-edit", devices)
@@ -161,7 +161,7 @@ func (s *simulation) switchStrategy() {
 	} else {
 		s.strategy = v1alpha1.RolloutRoll
 	}
-	s.change("b", func(spec *v1alpha1.NodeClassBindingSpec) { spec.Rollout.Strategy = s.strategy })
+	s.change(func(spec *v1alpha1.NodeClassBindingSpec) { spec.Rollout.Strategy = s.strategy })
 }
 
 func (s *simulation) reconcile() { s.guardedPass() }
@@ -223,7 +223,7 @@ func (s *simulation) checkPromises() {
 	if !reflect.DeepEqual(others, s.others) {
 		s.Fatalf("another device changed:\ngot  %v\nwant %v", others, s.others)
 	}
-	live := s.device(device)
+	live := s.device()
 	if live == nil {
 		return
 	}
@@ -243,7 +243,7 @@ func (s *simulation) checkRestored() {
 		s.Fatalf("the binding is still there: %v", err)
 	}
 	s.checkPromises()
-	if got := s.device(device); !reflect.DeepEqual(got, s.theirs) {
+	if got := s.device(); !reflect.DeepEqual(got, s.theirs) {
 		s.Errorf("not given back:\ngot  %v\nwant %v", got, s.theirs)
 	}
 	checkNoTrace(s.world)

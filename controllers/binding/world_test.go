@@ -169,9 +169,10 @@ func (w *world) devices() []any {
 	return devices
 }
 
-func (w *world) device(name string) map[string]any {
+// device returns the binding's device; nil when the class does not have it.
+func (w *world) device() map[string]any {
 	for _, entry := range w.devices() {
-		if entry := entry.(map[string]any); entry["deviceName"] == name {
+		if entry := entry.(map[string]any); entry["deviceName"] == device {
 			return entry
 		}
 	}
@@ -204,11 +205,11 @@ func (w *world) setSnapshot(id, size string) {
 	}
 }
 
-// change edits the spec of a binding. The in-memory API server does not count generations.
-func (w *world) change(name string, edit func(*v1alpha1.NodeClassBindingSpec)) {
+// change edits the spec of binding b. The in-memory API server does not count generations.
+func (w *world) change(edit func(*v1alpha1.NodeClassBindingSpec)) {
 	w.Helper()
 	b := &v1alpha1.NodeClassBinding{}
-	if err := w.client.Get(context.Background(), client.ObjectKey{Name: name}, b); err != nil {
+	if err := w.client.Get(context.Background(), client.ObjectKey{Name: "b"}, b); err != nil {
 		w.Fatal(err)
 	}
 	edit(&b.Spec)

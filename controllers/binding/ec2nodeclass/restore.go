@@ -33,7 +33,8 @@ func (o *observation) PlanRestore(b *v1alpha1.NodeClassBinding) binding.Plan {
 		left = record{}
 	}
 	w := &write{class: o.class, devices: next, record: left, restores: true, releases: left.isEmpty()}
-	if _, recorded := known.former[name]; !recorded && !(w.releases && hasFields(o.class)) {
+	_, recorded := known.former[name]
+	if ownsFields := w.releases && hasFields(o.class); !recorded && !ownsFields {
 		return binding.Plan{}
 	}
 	plan := binding.Plan{Write: w}

@@ -25,16 +25,11 @@ import (
 const discoveryInterval = 10 * time.Second
 
 // Watch implements binding.Target. Karpenter may be installed long after Larder: a watch on a kind that does not exist
-// would end the manager, so each one begins when its kind is there.
+// would end the manager, so the watches begin when their kinds are there.
 func (t *Target) Watch(mgr manager.Manager, c controller.Controller) error {
 	w := watcher{mgr: mgr, controller: c}
-	if err := mgr.Add(w.begin(classKind, w.ofClass, predicate.Funcs{})); err != nil {
-		return fmt.Errorf("adding the watch on EC2NodeClasses: %w", err)
-	}
-	// A NodeClaim never changes its class, so only its coming and going counts.
-	comingAndGoing := predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
-	if err := mgr.Add(w.begin(claimKind, w.ofClaim, comingAndGoing)); err != nil {
-		return fmt.Errorf("adding the watch on NodeClaims: %w", err)
+	if err := mgr.Add(manager.RunnableFunc(w.begin)); err != nil {
+		return fmt.Errorf("adding the watches on Karpenter: %w", err)
 	}
 	return nil
 }
@@ -44,22 +39,51 @@ type watcher struct {
 	controller controller.Controller
 }
 
-// begin returns what starts the watch as soon as the kind is served.
-func (w watcher) begin(kind schema.GroupVersionKind, requests handler.MapFunc, which predicate.Predicate) manager.RunnableFunc {
-	return func(ctx context.Context) error {
-		served := func(context.Context) (bool, error) {
-			_, err := w.mgr.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
-			return err == nil, nil
-		}
-		if err := wait.PollUntilContextCancel(ctx, discoveryInterval, true, served); err != nil {
-			return nil // the manager stops
-		}
-		ctrl.LoggerFrom(ctx).Info("Watching Karpenter", "kind", kind.Kind)
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(kind)
-		return w.controller.Watch(source.Kind[client.Object](w.mgr.GetCache(), object,
-			handler.EnqueueRequestsFromMapFunc(requests), which))
+// begin watches NodeClaims before classes. A pass that saw a NodeClaim which was gone before its watch began would never
+// hear of it; but each class is announced when its own watch begins, and so all bindings are looked at once more.
+func (w watcher) begin(ctx context.Context) error {
+	if !w.waitUntilServed(ctx, claimKind) {
+		return nil
 	}
+	claims := kindObject(claimKind)
+	_, err := w.mgr.GetCache().GetInformer(ctx, claims) // returns when it is in step
+	if ctx.Err() != nil {
+		return nil // the manager stops
+	}
+	if err != nil {
+		return fmt.Errorf("watching NodeClaims: %w", err)
+	}
+	// A NodeClaim never changes its class, so only its coming and going counts.
+	comingAndGoing := predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+	if err := w.watch(claims, w.ofClaim, comingAndGoing); err != nil {
+		return fmt.Errorf("watching NodeClaims: %w", err)
+	}
+	if !w.waitUntilServed(ctx, classKind) {
+		return nil
+	}
+	if err := w.watch(kindObject(classKind), w.ofClass); err != nil {
+		return fmt.Errorf("watching EC2NodeClasses: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Watching Karpenter's EC2NodeClasses and NodeClaims")
+	return nil
+}
+
+func kindObject(kind schema.GroupVersionKind) client.Object {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(kind)
+	return object
+}
+
+// waitUntilServed returns false when the manager stops before the kind appears.
+func (w watcher) waitUntilServed(ctx context.Context, kind schema.GroupVersionKind) bool {
+	return wait.PollUntilContextCancel(ctx, discoveryInterval, true, func(context.Context) (bool, error) {
+		_, err := w.mgr.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+		return err == nil, nil
+	}) == nil
+}
+
+func (w watcher) watch(object client.Object, requests handler.MapFunc, which ...predicate.Predicate) error {
+	return w.controller.Watch(source.Kind(w.mgr.GetCache(), object, handler.EnqueueRequestsFromMapFunc(requests), which...))
 }
 
 func (w watcher) ofClass(ctx context.Context, class client.Object) []reconcile.Request {
