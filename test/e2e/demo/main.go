@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/larder-dev/larder/test/e2e"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -22,6 +25,7 @@ import (
 func main() {
 	keep := flag.Bool("keep", false, "leave everything up until interrupted")
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // the operator has a log of its own
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *keep); err != nil {
@@ -43,12 +47,12 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(dir, "operator.log"))
+	operatorLog, err := os.Create(filepath.Join(dir, "operator.log"))
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	operator, err := stack.StartOperator(ctx, log)
+	defer operatorLog.Close()
+	operator, err := stack.StartOperator(ctx, operatorLog)
 	if err != nil {
 		return err
 	}
@@ -62,10 +66,10 @@ func run(ctx context.Context, keep bool) (err error) {
 	}()
 	d := &demo{ctx: showing, stack: stack, dir: dir}
 	if err := d.show(); err != nil {
-		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(log.Name()))
+		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(operatorLog.Name()))
 	}
 	if keep {
-		say("Left up until you press Ctrl-C; the operator's log is %s. In another terminal:", log.Name())
+		say("Left up until you press Ctrl-C; the operator's log is %s. In another terminal:", operatorLog.Name())
 		fmt.Printf("export KUBECONFIG=%s\n", stack.Kubeconfig)
 		<-ctx.Done()
 	}
