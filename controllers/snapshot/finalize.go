@@ -43,21 +43,21 @@ func (r *Reconciler) finalize(ctx context.Context, object *larderv1alpha1.ImageC
 	return o.result()
 }
 
-// wait is why a deletion cannot go on yet.
-type wait struct {
+// hindrance is why a deletion cannot go on yet.
+type hindrance struct {
 	reason, message string
 	after           time.Duration
 }
 
 // deleteSnapshots returns nil twice when nothing of the object is left in AWS.
-func (r *Reconciler) deleteSnapshots(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) (*wait, *failure) {
+func (r *Reconciler) deleteSnapshots(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) (*hindrance, *failure) {
 	m := r.memories.of(object.UID)
 	f := &facts{now: r.Clock.Now(), generation: object.Generation, status: *object.Status.DeepCopy(), failed: m.failed}
 	f.build = r.observeBuild(object, m)
 	f.failed = m.failed
 	if f.build.running() {
 		r.Runner.cancel(object.UID)
-		return &wait{larderv1alpha1.ReasonDeleting, "stopping the build", progressInterval}, nil
+		return &hindrance{larderv1alpha1.ReasonDeleting, "stopping the build", progressInterval}, nil
 	}
 	if r.observeSnapshots(ctx, object, m, f); f.unlisted != nil {
 		return nil, f.unlisted
@@ -67,7 +67,7 @@ func (r *Reconciler) deleteSnapshots(ctx context.Context, object *larderv1alpha1
 		return nil, failure{reason: larderv1alpha1.ReasonProgressing}.with(err)
 	}
 	if names := holdersOf(all, object.Name, idsOf(f)); len(names) > 0 {
-		return &wait{larderv1alpha1.ReasonInUse, clip(fmt.Sprintf(
+		return &hindrance{larderv1alpha1.ReasonInUse, clip(fmt.Sprintf(
 			"the snapshots are kept until nobody needs them: delete or change %s", strings.Join(names, ", "))), inUseInterval}, nil
 	}
 	if err := r.deleteAll(ctx, f.owned); err != nil {
@@ -84,9 +84,9 @@ func idsOf(f *facts) []string {
 	return ids
 }
 
-// mayHide returns a wait while AWS may have a snapshot of the object that it does not show yet. After the
+// mayHide returns a hindrance while AWS may have a snapshot of the object that it does not show yet. After the
 // finalizer is gone nobody would look for it.
-func (f *facts) mayHide(m *memory) *wait {
+func (f *facts) mayHide(m *memory) *hindrance {
 	left := m.hiddenUntil.Sub(f.now)
 	for name, since := range f.missing {
 		if name != f.status.SnapshotID {
@@ -96,7 +96,7 @@ func (f *facts) mayHide(m *memory) *wait {
 	if left <= 0 {
 		return nil
 	}
-	return &wait{larderv1alpha1.ReasonDeleting, "making sure that an interrupted build left nothing in AWS", min(left, completionInterval)}
+	return &hindrance{larderv1alpha1.ReasonDeleting, "making sure that an interrupted build left nothing in AWS", min(left, completionInterval)}
 }
 
 func (r *Reconciler) release(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) error {

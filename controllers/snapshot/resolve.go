@@ -125,11 +125,13 @@ func contentHash(spec larderv1alpha1.ImageCacheSnapshotSpec, images []image.Imag
 		VolumeSize: volumeSizeOf(spec),
 	}
 	for _, one := range images {
-		line := []string{one.Repository, one.Tag, one.Target.Digest.String()}
+		var manifests []string
 		for _, manifest := range one.Manifests {
-			line = append(line, manifest.Platform, manifest.Descriptor.Digest.String())
+			manifests = append(manifests, manifest.Platform+" "+manifest.Descriptor.Digest.String())
 		}
-		of.Images = append(of.Images, strings.Join(line, " "))
+		slices.Sort(manifests)
+		name := []string{one.Repository, one.Tag, one.Target.Digest.String()}
+		of.Images = append(of.Images, strings.Join(append(name, manifests...), " "))
 	}
 	slices.Sort(of.Images)
 	encoded, err := json.Marshal(of)
