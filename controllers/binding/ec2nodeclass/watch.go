@@ -46,11 +46,8 @@ func (w watcher) begin(ctx context.Context) error {
 		return nil
 	}
 	claims := kindObject(claimKind)
-	_, err := w.mgr.GetCache().GetInformer(ctx, claims) // returns when it is in step
-	if ctx.Err() != nil {
-		return nil // the manager stops
-	}
-	if err != nil {
+	// GetInformer returns when the informer is in step, or when the manager stops.
+	if _, err := w.mgr.GetCache().GetInformer(ctx, claims); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("watching NodeClaims: %w", err)
 	}
 	// A NodeClaim never changes its class, so only its coming and going counts.
