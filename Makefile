@@ -56,6 +56,10 @@ test-node: ## Run real containerd on built volumes. Needs root, e2fsprogs and ru
 	assets=$$(hack/containerd-assets.sh); \
 	CONTAINERD_ASSETS=$$assets $(TOOL) gotestsum --format testname -- -tags node -count 1 -p 1 -timeout 20m ./test/node/...
 
+.PHONY: test-defects
+test-defects: ## Plant defects in a copy of the source and see the tests catch them.
+	KUBEBUILDER_ASSETS=$$(hack/envtest-assets.sh) hack/plant-defects.sh
+
 ##@ Release
 
 .PHONY: docker-build

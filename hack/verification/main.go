@@ -54,7 +54,9 @@ func render(root string) ([]byte, error) {
 			fmt.Fprintf(&out, "\n%s\n", line)
 		}
 	}
-	out.WriteString(defects)
+	if err := writeDefects(&out, root, tests); err != nil {
+		return nil, err
+	}
 	return out.Bytes(), nil
 }
 
