@@ -23,7 +23,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Stdout.Write(document)
+	if _, err := os.Stdout.Write(document); err != nil {
+		os.Exit(1)
+	}
 }
 
 func render(root string) ([]byte, error) {

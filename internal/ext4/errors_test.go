@@ -231,7 +231,7 @@ func TestWaiting(t *testing.T) {
 func TestFinishRefuses(t *testing.T) {
 	ctx := context.Background()
 	for reason, finish := range map[string]func(w *Writer, regions []*Region, written *tree.Node) error{
-		"a root without a name": func(w *Writer, regions []*Region, written *tree.Node) error {
+		"a root without a name": func(w *Writer, regions []*Region, _ *tree.Node) error {
 			top := newLayer()
 			return w.Finish(ctx, regions[1], top.root, top.add("anchor", tree.NewDirectory(0, made)))
 		},

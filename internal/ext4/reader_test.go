@@ -170,7 +170,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 4, 56, 1})
 	f.Add([]byte{0, 10, 1, 40, 0xFF, 0, 10, 1, 42, 0xFF})
-	f.Fuzz(func(t *testing.T, damage []byte) {
+	f.Fuzz(func(_ *testing.T, damage []byte) {
 		d := newMemoryDisk(pristine.size)
 		for index, chunk := range pristine.chunks {
 			d.chunks[index] = chunk

@@ -102,7 +102,7 @@ func (r *layerReader) Read(p []byte) (int, error) {
 			break
 		}
 		r.offset += int64(n)
-		r.verifier.Write(p[:n]) // a hash's Write never fails
+		_, _ = r.verifier.Write(p[:n]) // a hash's Write never fails
 		switch {
 		case err != nil && r.offset == r.size:
 			r.outcome = r.verdict()

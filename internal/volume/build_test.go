@@ -71,17 +71,17 @@ func (f *fixture) samples(t *testing.T) []image.Image {
 }
 
 // makeFile makes a volume of images in a file and returns its path.
-func (f *fixture) makeFile(t *testing.T, images []image.Image, size int64) (string, *volume.Result, error) {
+func (f *fixture) makeFile(t *testing.T, images []image.Image, size int64) (string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk.img")
-	result, err := volume.Make(t.Context(), volume.Request{
+	_, err := volume.Make(t.Context(), volume.Request{
 		Images:   images,
 		Size:     size,
 		Layers:   f.client,
 		Create:   func(_ context.Context, size int64) (volume.Output, error) { return volume.CreateFile(path, size) },
-		Progress: func(read, total int64) {},
+		Progress: func(int64, int64) {},
 	})
-	return path, result, err
+	return path, err
 }
 
 func inspect(t *testing.T, path string) *volume.Contents {
@@ -113,7 +113,7 @@ func run(t *testing.T, name string, arguments ...string) string {
 
 func TestVolumeIsAValidDisk(t *testing.T) {
 	f := newFixture(t, registry.Options{})
-	path, _, err := f.makeFile(t, f.samples(t), 0)
+	path, err := f.makeFile(t, f.samples(t), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestVolumeIsAValidDisk(t *testing.T) {
 func TestVolumeListsItsImages(t *testing.T) {
 	f := newFixture(t, registry.Options{})
 	images := f.samples(t)
-	path, _, err := f.makeFile(t, images, 4)
+	path, err := f.makeFile(t, images, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestVolumeSaysWhatIsWrongAndLeavesNothing(t *testing.T) {
 				// The config was read when the image was resolved, so blobs are layers now.
 				f.server.Inject(registry.Fault{Path: "/blobs/", Effect: c.effect})
 			}
-			path, _, err := f.makeFile(t, []image.Image{resolved}, c.size)
+			path, err := f.makeFile(t, []image.Image{resolved}, c.size)
 			if err == nil || !c.check(err) {
 				t.Errorf("%s: got %v", c.reason, err)
 			}

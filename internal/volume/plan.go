@@ -15,12 +15,16 @@ import (
 	"github.com/larder-dev/larder/internal/image"
 )
 
+// Bounds of a volume's size, in GiB.
+const (
+	// MinSize is the smallest that holds the journal and the tables and something beside.
+	MinSize = 2
+	// MaxSize is about the largest whose group descriptors fit the space reserved for them.
+	MaxSize = 2000
+)
+
 const (
 	gib = 1 << 30
-	// MinSize and MaxSize bound a volume, in GiB: the smallest that holds the journal and the tables, and the
-	// largest whose group descriptors fit the space reserved for them.
-	MinSize = 2
-	MaxSize = 2000
 
 	// sizeStep and headroom (in percent) of a computed size let an image set grow and keep its placement.
 	sizeStep = 8

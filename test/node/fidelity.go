@@ -44,7 +44,7 @@ type Permission struct {
 
 func (p Permission) covers(d Difference) bool {
 	prefix, isPrefix := strings.CutSuffix(p.Field, "*")
-	if p.Kind != d.Object.Kind || !(p.Field == d.Field || isPrefix && strings.HasPrefix(d.Field, prefix)) {
+	if p.Kind != d.Object.Kind || p.Field != d.Field && (!isPrefix || !strings.HasPrefix(d.Field, prefix)) {
 		return false
 	}
 	return p.When == nil || p.When(d)

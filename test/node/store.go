@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -141,7 +142,7 @@ func (s Store) readSnapshotter(snapshots *bolt.Bucket, directories map[string]st
 		}
 		id, _ := binary.Uvarint(snapshot.Get([]byte("id")))
 		directories[chain] = fmt.Sprint(id)
-		facts["kind"] = fmt.Sprint(snapshot.Get([]byte("kind")))
+		facts["kind"] = hex.EncodeToString(snapshot.Get([]byte("kind")))
 		facts[usageField] = varint(snapshot.Get([]byte("size")))
 		facts["usage in inodes"] = varint(snapshot.Get([]byte("inodes")))
 	})
