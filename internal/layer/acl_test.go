@@ -3,7 +3,10 @@ package layer
 import (
 	"archive/tar"
 	"encoding/binary"
+	"errors"
 	"testing"
+
+	"github.com/larder-dev/larder/internal/tree"
 )
 
 type aclEntry struct {
@@ -59,13 +62,42 @@ func TestModeChangesTheACL(t *testing.T) {
 	}
 }
 
-func TestDefaultACLIsKeptAsItIs(t *testing.T) {
-	value := acl(aclEntry{0x01, 7, noID}, aclEntry{0x04, 5, noID}, aclEntry{0x20, 0, noID})
-	diff, _ := mustRead(t, true, directory("d", 0o755).xattr(aclDefault, value), file("d/f", ""))
-	if got := diff.Root().Children["d"].Xattrs[aclDefault]; got != value {
-		t.Errorf("got %x, want %x", got, value)
+func TestACLsThatLinuxTakes(t *testing.T) {
+	owner, group, mask, other := aclEntry{1, 7, noID}, aclEntry{4, 5, noID}, aclEntry{0x10, 7, noID}, aclEntry{0x20, 0, noID}
+	user, named := aclEntry{2, 7, 1000}, aclEntry{8, 7, 1000}
+	cases := map[string]struct {
+		reason       string
+		value, wants string
+		refused      bool
+	}{
+		"all tags":              {reason: "named ones may come more than once", value: acl(owner, user, user, group, named, named, mask, other), wants: acl(owner, user, user, group, named, named, mask, other)},
+		"ids without a meaning": {reason: "getxattr does not give them back", value: acl(aclEntry{1, 7, 9}, aclEntry{4, 5, 9}, aclEntry{0x20, 0, 9}), wants: acl(owner, group, other)},
+		"nothing":               {reason: "it removes the list that there is", value: ""},
+		"no entries":            {reason: "it removes the list that there is", value: acl()},
+		"another version":       {reason: "the kernel does not support it, so containerd drops it", value: "\x01\x00\x00\x00", wants: acl(owner, other)},
+		"cut in the version":    {reason: "there is no version to tell", value: "\x02\x00", refused: true},
+		"cut in an entry":       {reason: "entries are whole", value: acl(owner, group, other) + "x", refused: true},
+		"no owner":              {reason: "a mode needs it", value: acl(group, other), refused: true},
+		"no group":              {reason: "a mode needs it", value: acl(owner, other), refused: true},
+		"no others":             {reason: "a mode needs it", value: acl(owner, group), refused: true},
+		"named without a mask":  {reason: "the mode's group bits would have no place", value: acl(owner, user, group, other), refused: true},
+		"wrong order":           {reason: "the kernel does not sort", value: acl(user, owner, group, mask, other), refused: true},
+		"two masks":             {reason: "one would count", value: acl(owner, group, mask, mask, other), refused: true},
+		"an unknown tag":        {reason: "its meaning cannot be guessed", value: acl(owner, group, aclEntry{0x40, 0, noID}, other), refused: true},
+		"more than rwx":         {reason: "there are three permissions", value: acl(aclEntry{1, 8, noID}, group, other), refused: true},
+		"a user without an id":  {reason: "nobody is -1", value: acl(owner, aclEntry{2, 7, noID}, group, mask, other), refused: true},
 	}
-	if got := diff.Root().Children["d"].Children["f"].Xattrs; got != nil {
-		t.Errorf("a file in the directory has attributes that the tar does not give it: %v", got)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			node := &tree.Node{Mode: tree.TypeDirectory, Xattrs: map[string]string{aclDefault: acl(owner, other)}}
+			header := &tar.Header{PAXRecords: map[string]string{"SCHILY.xattr." + aclDefault: c.value}}
+			err := setACLs(node, header)
+			if refused := errors.Is(err, errACL); refused != c.refused || err != nil && !refused {
+				t.Fatalf("%s: got error %v", c.reason, err)
+			}
+			if got := node.Xattrs[aclDefault]; err == nil && got != c.wants {
+				t.Errorf("%s: got %x, want %x", c.reason, got, c.wants)
+			}
+		})
 	}
 }

@@ -29,6 +29,9 @@ type applier struct {
 	// implicit has the directories that came to be as another entry's parent.
 	implicit      map[*tree.Node]*implicitDirectory
 	implicitOrder []*implicitDirectory
+	// heirs are the nodes whose access control lists depend on the layers below, in the order of their creation.
+	heirs     map[*tree.Node]*aclHeir
+	heirOrder []*aclHeir
 	// emptied are the bottom layer's directories whose opaque marker was obeyed: a second one is ignored.
 	emptied map[*tree.Node]bool
 	// times are set at the end, by name: what is written into a directory must not change them.
@@ -47,6 +50,7 @@ func newApplier(store Store, bottom bool) *applier {
 		bottom:   bottom,
 		root:     tree.NewDirectory(0o755, minTime),
 		implicit: map[*tree.Node]*implicitDirectory{},
+		heirs:    map[*tree.Node]*aclHeir{},
 		emptied:  map[*tree.Node]bool{},
 	}
 }
@@ -138,7 +142,11 @@ func (a *applier) charge(header *tar.Header) error {
 	for key, value := range header.PAXRecords {
 		a.cost += int64(len(key)) + int64(len(value))
 	}
-	if a.cost > maxTree {
+	return checkCost(a.cost)
+}
+
+func checkCost(cost int64) error {
+	if cost > maxTree {
 		return fmt.Errorf("the layer's names and attributes need more than %d MiB", int64(maxTree)>>20)
 	}
 	return nil
@@ -151,14 +159,17 @@ func (a *applier) write(ctx context.Context, directory *tree.Node, base string, 
 		if note := a.implicit[existing]; note != nil {
 			note.explicit = true
 		}
-		return setAttributes(existing, header)
+		return a.setAttributes(existing, header)
 	}
 	remove(directory, base)
 	node, err := a.newNode(ctx, header, content)
 	if err != nil {
 		return err
 	}
-	if err := setAttributes(node, header); err != nil {
+	if header.Typeflag != tar.TypeLink {
+		a.giveACLs(directory, node)
+	}
+	if err := a.setAttributes(node, header); err != nil {
 		return err
 	}
 	directory.Children[base] = node

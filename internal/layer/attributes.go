@@ -49,7 +49,7 @@ func accessTime(header *tar.Header) time.Time {
 }
 
 // setAttributes does what chown, setxattr, chmod and utimes would, in that order.
-func setAttributes(node *tree.Node, header *tar.Header) error {
+func (a *applier) setAttributes(node *tree.Node, header *tar.Header) error {
 	uid, err := owner("uid", header.Uid)
 	if err != nil {
 		return err
@@ -65,12 +65,17 @@ func setAttributes(node *tree.Node, header *tar.Header) error {
 	if err := setXattrs(node, header.PAXRecords); err != nil {
 		return err
 	}
+	if err := setACLs(node, header); err != nil {
+		return err
+	}
+	a.noteACLs(node, header)
 	node.Mode = node.Type() | uint32(header.Mode)&permissions
 	if node.Type() == tree.TypeSymlink {
 		node.Mode = tree.TypeSymlink | 0o777
 	}
 	node.Mtime, node.Atime = boundTime(header.ModTime), accessTime(header)
-	return applyModeToACL(node)
+	applyModeToACL(node)
+	return nil
 }
 
 // owner refuses -1 as well: chown would leave the owner as it is.
@@ -94,14 +99,21 @@ func setXattrs(node *tree.Node, records map[string]string) error {
 		if !keep {
 			continue
 		}
-		if len(name) > maxXattrName || len(value) > maxXattrValue {
-			return fmt.Errorf("the extended attribute %.300q has %d bytes: Linux allows names of %d and values of %d bytes",
-				name, len(value), maxXattrName, maxXattrValue)
+		if err := checkXattr(name, value); err != nil {
+			return err
 		}
 		if node.Xattrs == nil {
 			node.Xattrs = map[string]string{}
 		}
 		node.Xattrs[name] = value
+	}
+	return nil
+}
+
+func checkXattr(name, value string) error {
+	if len(name) > maxXattrName || len(value) > maxXattrValue {
+		return fmt.Errorf("the extended attribute %.300q has %d bytes: Linux allows names of %d and values of %d bytes",
+			name, len(value), maxXattrName, maxXattrValue)
 	}
 	return nil
 }
@@ -118,14 +130,7 @@ func keepsXattr(node *tree.Node, name string) (bool, error) {
 		if rest == "selinux" {
 			return false, nil
 		}
-	case "system":
-		if node.Type() == tree.TypeSymlink || (name != aclAccess && name != aclDefault) {
-			return false, nil
-		}
-		if name == aclDefault && !node.IsDirectory() {
-			return false, fmt.Errorf("the extended attribute %s is for directories only", name)
-		}
-	default:
+	default: // "system" has access control lists alone, which setACLs sets
 		return false, nil
 	}
 	if rest == "" || strings.ContainsRune(name, 0) {

@@ -29,6 +29,11 @@
 //   - Only PAX records "SCHILY.xattr." carry attributes, not LIBARCHIVE's. trusted.* is dropped, user.* is
 //     kept on files and directories only, and what the kernel refuses as not supported is dropped. tar.go,
 //     createTarFile; tar_unix.go, setxattr. The mode is set after an ACL, and so changes it.
+//   - What is made in a directory with a default ACL has it as its access ACL, directories as their default one too,
+//     before its own attributes are set: files, devices, pipes, implicit parents and whiteouts, but no symbolic
+//     links. An implicit parent has its directory's until the lower layer's replaces it, and what is made in it
+//     then gets that. The umask plays no part, since a default ACL takes its place and chmod follows. Linux
+//     fs/posix_acl.c, posix_acl_create and posix_acl_chmod; tar_unix.go, mkdir, openFile and copyUpXAttrs.
 //   - Times before 1970 or after 2262 become 1970; an access time is never older than the modification time.
 //     time.go, boundTime and latestTime. Directories get theirs at the very end, by name and through symbolic
 //     links. tar.go, applyNaive.
@@ -44,7 +49,6 @@
 // # Where Larder differs on purpose
 //
 //   - security.selinux is dropped: the volume's own label is the only one that a node should see.
-//   - A default ACL does not spread to what the layer makes below it: the tar says what each file's own is.
 //   - Owners of -1 and beyond 32 bits, and device numbers beyond the kernel's 12 and 20 bits, are refused.
 //   - Old GNU sparse files are taken, with their holes as zeros; containerd takes PAX ones only.
 //   - What containerd stamps with the time of unpacking is stamped 1970 (whiteouts, the root, implicit parents

@@ -49,7 +49,8 @@ func TestBadEntries(t *testing.T) {
 		"negative owner":              {reason: "chown would keep the old one", entries: []entry{file("a", "").with(func(h *tar.Header) { h.Uid = -1; h.Format = tar.FormatGNU })}, bad: "a", says: "uid -1"},
 		"group beyond 32 bits":        {reason: "an inode cannot hold it", entries: []entry{file("a", "").with(func(h *tar.Header) { h.Gid = 1 << 32 })}, bad: "a", says: "gid 4294967296"},
 		"no ACL":                      {reason: "the kernel would not take it", entries: []entry{file("a", "").xattr("system.posix_acl_access", "x")}, bad: "a", says: "access control list"},
-		"default ACL on a file":       {reason: "only directories have one", entries: []entry{file("a", "").xattr("system.posix_acl_default", "x")}, bad: "a", says: "directories only"},
+		"ACL too long":                {reason: "the kernel has a limit", entries: []entry{file("a", "").xattr("system.posix_acl_access", acl()+strings.Repeat("v", 65533))}, bad: "a", says: "65537 bytes"},
+		"default ACL on a file":       {reason: "only directories have one", entries: []entry{file("a", "").xattr("system.posix_acl_default", acl(aclEntry{1, 7, noID}, aclEntry{4, 5, noID}, aclEntry{0x20, 0, noID}))}, bad: "a", says: "directories only"},
 		"extended attribute too long": {reason: "the kernel has a limit", entries: []entry{file("a", "").xattr("user.k", strings.Repeat("v", 65537))}, bad: "a", says: "65537 bytes"},
 		"attribute without a name":    {reason: "the kernel refuses it", entries: []entry{file("a", "").xattr("user.", "v")}, bad: "a", says: "no valid name"},
 	}

@@ -59,6 +59,7 @@ func (a *applier) makeImplicit(parent *tree.Node, path string) *tree.Node {
 		note.gid = parent.GID
 		note.node.GID = parent.GID
 	}
+	a.giveImplicitACLs(parent, note)
 	a.implicit[note.node] = note
 	a.implicitOrder = append(a.implicitOrder, note)
 	a.cost += entryCost + int64(len(path))
@@ -90,7 +91,13 @@ func (d *Diff) Inherit(lower []*Diff) error {
 		}
 		directory.inherit(origin)
 	}
-	d.inherited = true
+	for _, heir := range d.heirs {
+		heir.settle()
+		if d.cost += int64(len(heir.list)); checkCost(d.cost) != nil {
+			return fmt.Errorf("inheriting access control lists: %w", checkCost(d.cost))
+		}
+	}
+	d.heirs, d.inherited = nil, true
 	return nil
 }
 
@@ -134,8 +141,8 @@ func (i *implicitDirectory) inherit(origin *tree.Node) {
 		}
 	}
 	for name, value := range origin.Xattrs {
-		// What an entry brought later stays.
-		if _, set := i.node.Xattrs[name]; set || !inheritable(name) {
+		// What an entry brought later stays. Access control lists have a way of their own: see aclHeir.
+		if _, set := i.node.Xattrs[name]; set || !inheritable(name) || name == aclAccess || name == aclDefault {
 			continue
 		}
 		if i.node.Xattrs == nil {

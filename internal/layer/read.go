@@ -28,6 +28,9 @@ type Diff struct {
 	// implicit are the parents without an entry when they were first needed, upper ones first.
 	implicit  []*implicitDirectory
 	inherited bool
+	// heirs and cost are the applier's.
+	heirs []*aclHeir
+	cost  int64
 }
 
 // Root returns the directory that the overlayfs snapshotter calls "fs". It is complete after [Diff.Inherit].
@@ -62,5 +65,8 @@ func Read(ctx context.Context, blob io.Reader, diffID digest.Digest, bottom bool
 	if !verifier.Verified() {
 		return nil, fmt.Errorf("%w: the uncompressed stream does not have the DiffID %s", ErrContent, diffID)
 	}
-	return &Diff{root: applier.root, bottom: bottom, implicit: applier.implicitOrder, inherited: bottom}, nil
+	return &Diff{
+		root: applier.root, bottom: bottom, implicit: applier.implicitOrder, inherited: bottom,
+		heirs: applier.heirOrder, cost: applier.cost,
+	}, nil
 }

@@ -45,10 +45,10 @@ func (a *applier) applyWhiteout(directory *tree.Node, base string, header *tar.H
 		remove(directory, name)
 		return true, nil
 	}
-	return true, addWhiteout(directory, name, header)
+	return true, a.addWhiteout(directory, name, header)
 }
 
-func addWhiteout(directory *tree.Node, name string, header *tar.Header) error {
+func (a *applier) addWhiteout(directory *tree.Node, name string, header *tar.Header) error {
 	if err := checkComponent(name); err != nil {
 		return err
 	}
@@ -63,9 +63,12 @@ func addWhiteout(directory *tree.Node, name string, header *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	directory.Children[name] = &tree.Node{
+	whiteout := &tree.Node{
 		Mode: tree.TypeCharDev, UID: uid, GID: gid, Mtime: minTime, Atime: minTime, Links: 1,
 	}
+	a.giveACLs(directory, whiteout)
+	applyModeToACL(whiteout)
+	directory.Children[name] = whiteout
 	return nil
 }
 

@@ -152,6 +152,10 @@ func everyKind() registry.Layer {
 		{Name: "acl/below/inherited", Mode: 0o660},
 		{Name: "labelled", Xattrs: map[string]string{"security.selinux": "system_u:object_r:from_the_tar_t:s0"}},
 		{Name: "trusted", Xattrs: map[string]string{"trusted.overlay.redirect": "/etc", "trusted.example": "dropped"}},
+		{Name: "acl/replaced/", Mode: 0o750, Xattrs: map[string]string{"system.posix_acl_access": acl, "system.posix_acl_default": acl}},
+		{Name: "removed/file", Content: pattern(9000)},
+		{Name: "removed/link", Type: tar.TypeLink, Link: "removed/file"},
+		{Name: "removed", Content: []byte("a file in place of a directory with all names of another\n")},
 		{Name: "replaced-by-directory", Content: []byte("file\n")},
 		{Name: "replaced-by-file/inner", Content: []byte("inner\n")},
 	}}
@@ -166,6 +170,9 @@ func aboveIt() registry.Layer {
 		{Name: "lib/in-place-of-a-link", Content: []byte("lib was a symbolic link below\n")},
 		{Name: "replaced-by-directory/", Mode: 0o711},
 		{Name: "replaced-by-file", Content: []byte("now a file\n")},
+		{Name: "acl/from-below", Mode: 0o640}, // in a directory whose default list is the lower layer's
+		{Name: "acl/replaced/implicit/file", Mode: 0o600},
+		registry.Whiteout("acl/own"),
 		{Name: "./dotted/./name", Content: []byte("dots\n")},
 		{Name: "twice", Content: []byte("first\n")}, // its bytes were written when the second comes
 		{Name: "twice", Content: []byte("second\n")},
