@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go" //nolint:depguard // the fake returns the errors that the SDK returns
 	"k8s.io/utils/clock"
 
 	"github.com/larder-dev/larder/internal/aws/ebs"
@@ -24,7 +24,7 @@ type cloud struct {
 
 	// hide is for how long a new snapshot is denied, and complete how long AWS takes after the last block.
 	hide, complete time.Duration
-	// fault, if set, may fail a call before it has any effect.
+	// fault may fail a call before it has any effect.
 	fault func(call string) error
 	// inUse has the ids whose deletion is a mistake of the controller.
 	inUse func() map[string]bool

@@ -51,6 +51,28 @@ func TestKilledEveryTwoSeconds(t *testing.T) {
 	}
 }
 
+// TestDeletedEverySecond deletes the object while it is built: also between the start of a snapshot and the
+// answer that names it, which AWS does not show for a while.
+func TestDeletedEverySecond(t *testing.T) {
+	for second := range 30 {
+		t.Run(fmt.Sprintf("second %d", second), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "a")
+				w.cloud.hide = ebs.AppearsWithin / 2
+				w.runFor(time.Duration(second)*time.Second + 500*time.Millisecond)
+				w.delete()
+				w.runFor(2 * ebs.AppearsWithin)
+				if object := w.object(); object.Name != "" {
+					t.Errorf("the object is still there: %+v", object.Status)
+				}
+				if left := w.cloud.all(); len(left) > 0 {
+					t.Errorf("left in AWS: %+v", left)
+				}
+			})
+		})
+	}
+}
+
 // endsWithOneSnapshot runs until Ready, and on until nothing can be left to appear.
 func (w *world) endsWithOneSnapshot() {
 	w.t.Helper()

@@ -87,6 +87,18 @@ func specOf(images ...string) larderv1alpha1.ImageCacheSnapshotSpec {
 	return spec
 }
 
+// checkMarker wants the attempt to stand in the status before anything is done for it.
+func (w *world) checkMarker() {
+	view := w.process.Runner.look("object-uid")
+	if !view.running() {
+		return
+	}
+	marker := w.object().Status.Build
+	if marker == nil || attemptName(marker) != attemptName(&view.Build) {
+		w.t.Errorf("%s runs while status.build is %+v", attemptName(&view.Build), marker)
+	}
+}
+
 // start starts the operator.
 func (w *world) start() {
 	killed := make(chan struct{})
@@ -139,6 +151,7 @@ func (w *world) crashing() client.Client {
 			return c.Patch(ctx, object, patch, options...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, name string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			w.checkMarker()
 			w.mayCrash("PatchStatus")
 			err := c.SubResource(name).Patch(ctx, object, patch, options...)
 			w.mayCrash("PatchedStatus")
