@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/smithy-go" //nolint:depguard // the fake returns the errors that the SDK returns
+	"github.com/aws/smithy-go"
 	"k8s.io/utils/clock"
 
 	"github.com/larder-dev/larder/internal/aws/ebs"

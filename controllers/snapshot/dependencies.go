@@ -42,7 +42,8 @@ type BuildRequest struct {
 	Description string
 	// Attempt makes another snapshot of otherwise equal requests.
 	Attempt int64
-	// Started is called once, as soon as AWS has named the snapshot; volumeSize is in GiB.
+	// Started is called as soon as AWS has named the snapshot, and again if the build deletes it and starts over
+	// with another size; volumeSize is in GiB.
 	Started func(snapshotID string, volumeSize int64)
 	// Progress is called with the percentage of the layers' compressed bytes that was read, from any goroutine.
 	Progress func(percent int)

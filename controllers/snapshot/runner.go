@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 )
@@ -119,7 +120,8 @@ func (r *Runner) build(ctx context.Context, request BuildRequest) (result BuildR
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("building the volume: panic: %v\n%s", cause, debug.Stack())
+			err = fmt.Errorf("building the volume: panic: %v", cause)
+			log.Log.Error(err, "A build panicked", "description", request.Description, "stack", string(debug.Stack()))
 		}
 	}()
 	return r.builder.Build(ctx, request)
