@@ -9,10 +9,22 @@ import (
 	"github.com/larder-dev/larder/internal/volume"
 )
 
+// registries implement snapshot.Resolver. A client keeps tokens, which expire, so each use gets its own.
+type registries struct{}
+
+func (registries) client() *image.Client {
+	return image.NewClient(image.Options{UserAgent: "larder"})
+}
+
+// Resolve implements snapshot.Resolver.
+func (r registries) Resolve(ctx context.Context, reference string, platforms []string) (*image.Image, error) {
+	return r.client().Resolve(ctx, reference, platforms)
+}
+
 // snapshotBuilder makes volumes in this process and uploads them; it implements snapshot.Builder.
 type snapshotBuilder struct {
-	images    *image.Client
-	snapshots *ebs.Client
+	registries registries
+	snapshots  *ebs.Client
 }
 
 // Build implements snapshot.Builder.
@@ -21,7 +33,7 @@ func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildReque
 	_, err := volume.Make(ctx, volume.Request{
 		Images: request.Images,
 		Size:   request.VolumeSize,
-		Layers: b.images,
+		Layers: b.registries.client(),
 		Create: func(ctx context.Context, size int64) (volume.Output, error) {
 			upload, err := b.snapshots.Start(ctx, ebs.StartInput{
 				VolumeSize:  size,

@@ -25,7 +25,6 @@ import (
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
-	"github.com/larder-dev/larder/internal/image"
 )
 
 const (
@@ -95,8 +94,7 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	if err := addProbes(manager); err != nil {
 		return err
 	}
-	images := image.NewClient(image.Options{UserAgent: "larder"})
-	if err := addSnapshots(ctx, manager, images, ebs.New(awsConfig, ebs.Options{}), awsConfig.Region); err != nil {
+	if err := addSnapshots(ctx, manager, ebs.New(awsConfig, ebs.Options{}), awsConfig.Region); err != nil {
 		return err
 	}
 	if err := addBindings(ctx, manager); err != nil {
@@ -105,16 +103,16 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	return manager.Start(ctx)
 }
 
-func addSnapshots(ctx context.Context, manager ctrl.Manager, images *image.Client, snapshots *ebs.Client, region string) error {
+func addSnapshots(ctx context.Context, manager ctrl.Manager, snapshots *ebs.Client, region string) error {
 	cluster, err := snapshot.ClusterUID(ctx, manager.GetAPIReader())
 	if err != nil {
 		return err
 	}
-	builder := &snapshotBuilder{images: images, snapshots: snapshots}
+	builder := &snapshotBuilder{snapshots: snapshots}
 	return (&snapshot.Reconciler{
 		Client:     manager.GetClient(),
 		Live:       manager.GetAPIReader(),
-		Resolver:   images,
+		Resolver:   registries{},
 		Snapshots:  snapshots,
 		Runner:     snapshot.NewRunner(builder, parallelBuilds, clock.RealClock{}),
 		Recorder:   manager.GetEventRecorder("larder-snapshot"),

@@ -58,7 +58,7 @@ func newApplier(store Store, bottom bool) *applier {
 func (a *applier) applyAll(ctx context.Context, source *source, entries *tar.Reader) error {
 	for {
 		header, err := entries.Next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a wrapped one is the blob's own error, not the end of the tar
 			break
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
+	_ "crypto/sha256" // for go-digest to verify with
 	"fmt"
 	"io"
 

@@ -49,7 +49,7 @@ func (s *source) explain(err error) error {
 	if s.err != nil {
 		return fmt.Errorf("reading the layer blob: %w", s.err)
 	}
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a wrapped one says more than that the end came early
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("%w: %w", ErrContent, err)

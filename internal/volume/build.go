@@ -233,6 +233,7 @@ func (b *build) layout(target *partition) *Layout {
 		placed := region.Layout()
 		entry := LayoutRegion{
 			Blocks:      layoutRuns(placed.Blocks),
+			Free:        layoutExtents(placed.Free),
 			Inodes:      layoutRuns(placed.Inodes),
 			Directories: placed.Directories,
 			Digest:      hexDigest(target.digest(placed.Chunks())),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/layer"
+	"github.com/larder-dev/larder/internal/tree"
 )
 
 // layoutVersion changes when an older reader or a newer writer could no longer work with a layout record.
@@ -43,6 +44,8 @@ type LayoutImage struct {
 type LayoutRegion struct {
 	// Blocks are runs of 4 KiB blocks of the filesystem, made of whole chunks of 128.
 	Blocks []LayoutRun `json:"blocks"`
+	// Free are blocks in them that are free all the same: files that a later entry of their layer replaced.
+	Free []LayoutExtent `json:"free,omitempty"`
 	// Inodes are runs of inode numbers, made of whole chunks of 2,048.
 	Inodes []LayoutRun `json:"inodes"`
 	// Directories counts the directories by block group, which the group descriptors need.
@@ -52,7 +55,21 @@ type LayoutRegion struct {
 	Layers []LayoutLayer `json:"layers"`
 }
 
-// LayoutRun is a run of blocks or of inodes, of which the first ones are in use.
+// LayoutExtent is a run of blocks.
+type LayoutExtent struct {
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
+}
+
+func layoutExtents(extents []tree.Extent) []LayoutExtent {
+	converted := make([]LayoutExtent, len(extents))
+	for i, extent := range extents {
+		converted[i] = LayoutExtent(extent)
+	}
+	return converted
+}
+
+// LayoutRun is a run of blocks or of inodes, of which the first ones were given out.
 type LayoutRun struct {
 	Start uint32 `json:"start"`
 	Count uint32 `json:"count"`
