@@ -198,14 +198,18 @@ func (c *conditions) summary(d decision, failed *failure, readyMessage string) {
 	} else {
 		c.set(larderv1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	}
-	meta.RemoveStatusCondition(&c.status.Conditions, larderv1alpha1.ConditionReconciling)
-	meta.RemoveStatusCondition(&c.status.Conditions, larderv1alpha1.ConditionStalled)
-	switch {
-	case failed != nil && failed.needsPerson:
-		c.set(larderv1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
-	case failed != nil || !d.usable:
-		c.set(larderv1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	stalled := failed != nil && failed.needsPerson
+	c.setWhile(stalled, larderv1alpha1.ConditionStalled, reason, message)
+	c.setWhile(!stalled && (failed != nil || !d.usable), larderv1alpha1.ConditionReconciling, reason, message)
+}
+
+// setWhile keeps a condition that is there only while it is true, with the time at which it became so.
+func (c *conditions) setWhile(holds bool, kind, reason, message string) {
+	if !holds {
+		meta.RemoveStatusCondition(&c.status.Conditions, kind)
+		return
 	}
+	c.set(kind, metav1.ConditionTrue, reason, message)
 }
 
 // patchStatus writes the status if it has changed, and then tells of transitions.
