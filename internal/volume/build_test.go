@@ -163,6 +163,7 @@ func TestVolumeListsItsImages(t *testing.T) {
 
 // TestVolumeDoesNotDependOnTiming is about the rule that the same images and size give the same bytes.
 func TestVolumeDoesNotDependOnTiming(t *testing.T) {
+	var address string
 	var want map[int64][sha256.Size]byte
 	for _, c := range []struct {
 		processors int
@@ -175,8 +176,9 @@ func TestVolumeDoesNotDependOnTiming(t *testing.T) {
 	} {
 		before := runtime.GOMAXPROCS(c.processors)
 		// The registry's address is in the images' names, so it has to be the same one.
-		c.options.Address = "127.0.0.1:5957"
+		c.options.Address = address
 		f := newFixture(t, c.options)
+		address = f.server.Host()
 		// A given size leaves little for first extents, so that layers overflow.
 		disk := newMemoryDisk(t)
 		_, err := volume.Make(t.Context(), disk.request(f.samples(t), f.client, 2))

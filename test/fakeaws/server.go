@@ -138,10 +138,15 @@ func (s *Server) Close() error {
 func (s *Server) noteConnection(connection net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state == http.StateNew {
-		s.unused[connection] = true
-	} else {
+	if state != http.StateNew {
 		delete(s.unused, connection)
+		return
+	}
+	select {
+	case <-s.stopped:
+		_ = connection.Close() // accepted after closeUnused had looked
+	default:
+		s.unused[connection] = true
 	}
 }
 
