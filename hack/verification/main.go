@@ -91,10 +91,14 @@ func findTests(root string) ([]test, error) {
 		if err != nil {
 			return err
 		}
+		inside, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
 		for _, declaration := range parsed.Decls {
 			function, ok := declaration.(*ast.FuncDecl)
 			if ok && function.Recv == nil && testName.MatchString(function.Name.Name) && function.Name.Name != "TestMain" {
-				tests = append(tests, test{folder: path.Dir(filepath.ToSlash(file)), name: function.Name.Name})
+				tests = append(tests, test{folder: path.Dir(filepath.ToSlash(inside)), name: function.Name.Name})
 			}
 		}
 		return nil

@@ -35,7 +35,7 @@ func TestFindTestsReadsNamesFromSource(t *testing.T) {
 	}
 	var names []string
 	for _, one := range found {
-		names = append(names, filepath.Base(one.folder)+"."+one.name)
+		names = append(names, one.String())
 	}
 	if diff := cmp.Diff([]string{"a.FuzzB", "a.TestA", "b.TestC"}, names); diff != "" {
 		t.Errorf("tests (-want +got):\n%s", diff)
