@@ -32,7 +32,6 @@ const (
 const (
 	ReasonReady           = "Ready"
 	ReasonProgressing     = "Progressing"
-	ReasonResolving       = "ResolvingImages"
 	ReasonResolved        = "Resolved"
 	ReasonPlatformMissing = "PlatformMissing"
 	ReasonBuilding        = "Building"

@@ -58,7 +58,7 @@ func karpenterCRDs(root string) (string, error) {
 func readRoles(file string) ([]client.Object, error) {
 	content, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("opening the generated roles: %w: run make manifests", err)
+		return nil, fmt.Errorf("opening the generated roles: %w: run make generate", err)
 	}
 	defer content.Close()
 	documents := yaml.NewYAMLOrJSONDecoder(content, 4096)
@@ -79,7 +79,7 @@ func readRoles(file string) ([]client.Object, error) {
 		roles = append(roles, role)
 	}
 	if len(roles) == 0 {
-		return nil, fmt.Errorf("no role in %s: run make manifests", file)
+		return nil, fmt.Errorf("no role in %s: run make generate", file)
 	}
 	return roles, nil
 }
