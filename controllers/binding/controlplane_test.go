@@ -27,20 +27,15 @@ import (
 // patience is for a machine that is compiling meanwhile; a state is usually reached within a second.
 const patience = time.Minute
 
-var crdKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
-
 // TestControlPlane runs the controller against a real API server with Karpenter's own kinds, as the user whom the
 // generated roles describe.
 func TestControlPlane(t *testing.T) {
-	plane := controlplane.Start(t)
+	plane := controlplane.StartWithoutKarpenter(t)
 	t.Run("API", func(t *testing.T) { testAPI(t, plane.Admin) })
 
 	c := &cluster{TB: t, admin: plane.Admin}
-	definitions := []*unstructured.Unstructured{
-		c.removeDefinition("ec2nodeclasses.karpenter.k8s.aws"), c.removeDefinition("nodeclaims.karpenter.sh"),
-	}
 	startOperator(t, plane)
-	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), definitions) })
+	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), plane) })
 	t.Run("NewNodesOnly waits for the last NodeClaim", func(t *testing.T) { testClaims(c.in(t)) })
 	t.Run("other writers", func(t *testing.T) { testOtherWriters(c.in(t)) })
 	t.Run("two bindings on one device", func(t *testing.T) { testTwoBindings(c.in(t)) })
@@ -93,22 +88,6 @@ func (c *cluster) must(err error) {
 
 func (c *cluster) eventually(check any) gomega.AsyncAssertion {
 	return gomega.NewWithT(c).Eventually(check).WithTimeout(patience).WithPolling(50 * time.Millisecond)
-}
-
-func (c *cluster) removeDefinition(name string) *unstructured.Unstructured {
-	c.Helper()
-	definition := &unstructured.Unstructured{}
-	definition.SetGroupVersionKind(crdKind)
-	c.must(c.admin.Get(context.Background(), client.ObjectKey{Name: name}, definition))
-	c.must(c.admin.Delete(context.Background(), definition))
-	c.eventually(func() bool {
-		return apierrors.IsNotFound(c.admin.Get(context.Background(), client.ObjectKeyFromObject(definition), definition.DeepCopy()))
-	}).Should(gomega.BeTrue())
-	fresh := &unstructured.Unstructured{Object: map[string]any{"spec": definition.Object["spec"]}}
-	fresh.SetGroupVersionKind(crdKind)
-	fresh.SetName(name)
-	fresh.SetAnnotations(definition.GetAnnotations())
-	return fresh
 }
 
 func (c *cluster) create(objects ...client.Object) {
@@ -220,14 +199,12 @@ func (c *cluster) expectNoTrace(name string) {
 	}
 }
 
-func testLateKarpenter(c *cluster, definitions []*unstructured.Unstructured) {
+func testLateKarpenter(c *cluster, plane *controlplane.ControlPlane) {
 	c.completed("late", "snap-1", "40Gi")
 	b := c.binding("late", v1alpha1.RolloutRoll)
 	c.create(b)
 	c.waitFor("late", v1alpha1.ConditionReady, "False TargetKindMissing")
-	for _, definition := range definitions {
-		c.create(definition)
-	}
+	plane.InstallKarpenter(c)
 	class := newClass()
 	class.SetName("late")
 	c.eventually(func() error {

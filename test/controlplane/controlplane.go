@@ -50,7 +50,15 @@ type ControlPlane struct {
 // Start runs a control plane until the test ends. It takes seconds and 330 MB: share one among subtests.
 func Start(t testing.TB) *ControlPlane {
 	t.Helper()
-	running, err := Run()
+	running := StartWithoutKarpenter(t)
+	running.InstallKarpenter(t)
+	return running
+}
+
+// StartWithoutKarpenter is Start for a cluster that Karpenter is not yet installed in; InstallKarpenter adds its kinds.
+func StartWithoutKarpenter(t testing.TB) *ControlPlane {
+	t.Helper()
+	running, err := run()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +70,27 @@ func Start(t testing.TB) *ControlPlane {
 	return running
 }
 
+// InstallKarpenter adds Karpenter's kinds to a cluster that was started without, and waits until they are served.
+func (c *ControlPlane) InstallKarpenter(t testing.TB) {
+	t.Helper()
+	if err := c.installKarpenter(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Run starts a control plane outside of a test; end it with Stop.
 func Run() (*ControlPlane, error) {
+	running, err := run()
+	if err != nil {
+		return nil, err
+	}
+	if err := running.installKarpenter(); err != nil {
+		return nil, errors.Join(err, running.Stop())
+	}
+	return running, nil
+}
+
+func run() (*ControlPlane, error) {
 	if os.Getenv(assetsVariable) == "" {
 		return nil, fmt.Errorf("%s is not set, so there is no kube-apiserver to test against: run %s", assetsVariable, assetsCommand)
 	}
@@ -71,14 +98,11 @@ func Run() (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	karpenter, err := karpenterCRDs(root)
-	if err != nil {
-		return nil, err
-	}
 	existing := false // whatever USE_EXISTING_CLUSTER says: a test never touches a cluster that it did not start
 	running := &ControlPlane{root: root, environment: &envtest.Environment{
-		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases"), karpenter},
+		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing:    true,
+		CRDInstallOptions:        envtest.CRDInstallOptions{MaxTime: startTimeout},
 		UseExistingCluster:       &existing,
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  stopTimeout,
@@ -92,6 +116,18 @@ func Run() (*ControlPlane, error) {
 		return nil, errors.Join(fmt.Errorf("connecting as admin: %w", err), running.Stop())
 	}
 	return running, nil
+}
+
+func (c *ControlPlane) installKarpenter() error {
+	definitions, err := karpenterCRDs(c.root)
+	if err != nil {
+		return err
+	}
+	options := envtest.CRDInstallOptions{Paths: []string{definitions}, ErrorIfPathMissing: true, MaxTime: startTimeout}
+	if _, err := envtest.InstallCRDs(c.AdminConfig, options); err != nil {
+		return fmt.Errorf("installing Karpenter's definitions: %w", err)
+	}
+	return nil
 }
 
 // Stop ends the API server and etcd; what they stored is gone.
