@@ -111,7 +111,7 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 		return err
 	}
 	parents, base := path.Split(name)
-	parent, err := resolve(a.root, parents)
+	parent, err := resolve(a.root, childInMemory, parents)
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (a *applier) linkTarget(name string) (*tree.Node, error) {
 	}
 	// The name is not cleaned: a ".." after a symbolic link means the parent of where that leads.
 	parents, base := path.Split(name)
-	parent, err := resolve(a.root, parents)
+	parent, err := resolve(a.root, childInMemory, parents)
 	if err != nil {
 		return nil, fmt.Errorf("finding the hard link's target: %w", err)
 	}
@@ -248,7 +248,7 @@ func remove(directory *tree.Node, base string) {
 
 func (a *applier) restoreTimes() error {
 	for _, times := range a.times {
-		found, err := resolve(a.root, times.name)
+		found, err := resolve(a.root, childInMemory, times.name)
 		if err != nil {
 			return &EntryError{Entry: times.name, Err: err}
 		}

@@ -26,6 +26,9 @@ const permissions = 0o7777
 // paxXattr precedes an attribute's name in a PAX record's key.
 const paxXattr = "SCHILY.xattr."
 
+// selinux is a file's label, which a volume sets for all its files.
+const selinux = "security.selinux"
+
 // capability is dropped by the kernel whenever a file changes hands.
 const capability = "security.capability"
 
@@ -127,7 +130,7 @@ func keepsXattr(node *tree.Node, name string) (bool, error) {
 			return false, nil
 		}
 	case "security":
-		if rest == "selinux" {
+		if name == selinux {
 			return false, nil
 		}
 	default: // "system" has access control lists alone, which setACLs sets

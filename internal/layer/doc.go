@@ -18,7 +18,8 @@
 //     symbolic links, bounded to the root. tar.go, applyNaive; continuity fs/path.go, RootPath.
 //   - Missing parents take mode, owner, times and attributes from the nearest lower layer that has the
 //     directory, else 0755 root. A file or a whiteout there ends the search. tar.go, mkparent;
-//     tar_unix.go, copyDirInfo and copyUpXAttrs. See [Diff.Inherit].
+//     tar_unix.go, copyDirInfo and copyUpXAttrs. See [Diff.Inherit], and [Reinherit] for a layer that is on an
+//     earlier volume.
 //   - The root of a layer is 0755 and owned as the layer below's root, so always by root, since no entry can
 //     change it. plugins/snapshots/overlay/overlay.go, prepareDirectory and createSnapshot.
 //   - An entry replaces what has its name; only a directory over a directory is merged. tar.go, applyNaive.

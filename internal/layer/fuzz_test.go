@@ -47,7 +47,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := upper.Inherit([]*Diff{bottom}); err == nil {
+		if err := upper.Inherit([]Lower{bottom}); err == nil {
 			checkTree(t, upper.Root())
 		}
 	})

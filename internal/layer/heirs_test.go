@@ -205,7 +205,7 @@ func TestInheritedACLsAreBounded(t *testing.T) {
 			bottom, _ := mustRead(t, true, given)
 			top, _ := mustRead(t, false, heir)
 			top.cost = maxTree
-			return top.Inherit([]*Diff{bottom})
+			return top.Inherit([]Lower{bottom})
 		},
 	} {
 		t.Run(reason, func(t *testing.T) {

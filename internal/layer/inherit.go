@@ -67,9 +67,9 @@ func (a *applier) makeImplicit(parent *tree.Node, path string) *tree.Node {
 }
 
 // Inherit gives the parents that the layer does not list the owner, mode, times and extended attributes that
-// they have below. lower are the layers below, nearest first, which must have inherited themselves; there are
-// none for a bottom layer, which needs no call.
-func (d *Diff) Inherit(lower []*Diff) error {
+// they have below. lower are the layers below, nearest first; there are none for a bottom layer, which needs no
+// call.
+func (d *Diff) Inherit(lower []Lower) error {
 	if d.bottom != (len(lower) == 0) {
 		return errors.New("inheriting from lower layers: the bottom layer has none, all others have some")
 	}
@@ -79,17 +79,16 @@ func (d *Diff) Inherit(lower []*Diff) error {
 	if d.inherited {
 		return errors.New("inheriting from lower layers: the layer has inherited already")
 	}
-	for _, below := range lower {
-		if !below.inherited {
-			return errors.New("inheriting from lower layers: they must have inherited themselves, from the bottom up")
-		}
-	}
+	stack := newStack(lower)
 	for _, directory := range d.implicit {
-		origin, err := nearest(lower, directory.path)
+		origin, err := stack.nearest(directory.path)
 		if err != nil {
-			return &EntryError{Entry: directory.path, Err: fmt.Errorf("looking for the directory in the lower layers: %w", err)}
+			return err
 		}
 		directory.inherit(origin)
+		if d.cost += inheritedCost(origin); checkCost(d.cost) != nil {
+			return fmt.Errorf("inheriting from lower layers: %w", checkCost(d.cost))
+		}
 	}
 	for _, heir := range d.heirs {
 		heir.settle()
@@ -99,28 +98,6 @@ func (d *Diff) Inherit(lower []*Diff) error {
 	}
 	d.heirs, d.inherited = nil, true
 	return nil
-}
-
-// nearest returns the first directory at a path in the lower layers, nil if there is none or if something
-// else is in its place first.
-func nearest(lower []*Diff, path string) (*tree.Node, error) {
-	for _, below := range lower {
-		found, err := resolve(below.root, path)
-		if err != nil {
-			return nil, err
-		}
-		if found.blocked {
-			return nil, nil
-		}
-		if found.node == nil {
-			continue
-		}
-		if !found.node.IsDirectory() {
-			return nil, nil
-		}
-		return found.node, nil
-	}
-	return nil, nil
 }
 
 func (i *implicitDirectory) inherit(origin *tree.Node) {
@@ -152,6 +129,8 @@ func (i *implicitDirectory) inherit(origin *tree.Node) {
 	}
 }
 
-// inheritable leaves out what overlayfs keeps for itself: an opaque mark below must not hide what is below this
-// layer.
-func inheritable(xattr string) bool { return !strings.HasPrefix(xattr, "trusted.") }
+// inheritable leaves out what overlayfs keeps for itself, since an opaque mark below must not hide what is below
+// this layer, and the label that the volume gives every file.
+func inheritable(xattr string) bool {
+	return !strings.HasPrefix(xattr, "trusted.") && xattr != selinux
+}

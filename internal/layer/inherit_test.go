@@ -105,19 +105,19 @@ func TestInheritWrongly(t *testing.T) {
 	bottom, _ := mustRead(t, true, file("a", "1"))
 	middle, _ := mustRead(t, false, file("b/c", "1"))
 	top, _ := mustRead(t, false, file("b/d", "1"))
-	if err := bottom.Inherit([]*Diff{middle}); err == nil {
+	if err := bottom.Inherit([]Lower{middle}); err == nil {
 		t.Error("the bottom layer inherited")
 	}
 	if err := middle.Inherit(nil); err == nil {
 		t.Error("a layer above the bottom inherited from nothing: its whiteouts have been read for a lower layer")
 	}
-	if err := top.Inherit([]*Diff{middle, bottom}); err == nil {
+	if err := top.Inherit([]Lower{middle, bottom}); err == nil {
 		t.Error("a layer inherited from one that had not inherited yet")
 	}
-	if err := middle.Inherit([]*Diff{bottom}); err != nil {
+	if err := middle.Inherit([]Lower{bottom}); err != nil {
 		t.Error(err)
 	}
-	if err := middle.Inherit([]*Diff{bottom}); err == nil {
+	if err := middle.Inherit([]Lower{bottom}); err == nil {
 		t.Error("a layer inherited twice: it belongs to one chain")
 	}
 	if err := bottom.Inherit(nil); err != nil {
@@ -129,7 +129,7 @@ func TestInheritThroughACircle(t *testing.T) {
 	bottom, _ := mustRead(t, true, symlink("a", "b"), symlink("b", "a"))
 	top, _ := mustRead(t, false, file("a/c", "1"))
 	var bad *EntryError
-	if err := top.Inherit([]*Diff{bottom}); !errors.As(err, &bad) || bad.Entry != "a" {
+	if err := top.Inherit([]Lower{bottom}); !errors.As(err, &bad) || bad.Entry != "a" {
 		t.Errorf("got error %v, want an EntryError about the directory %q", err, "a")
 	}
 }
@@ -141,9 +141,10 @@ func TestInheritedSaysWhatTheTreeDependsOn(t *testing.T) {
 	}
 	opaque := []entry{file("a/.wh..wh..opq", "")}
 	top, _ := chain(t, bottom, opaque, []entry{file("a/b/c", "1")})
-	want := []Inherited{{
-		Path: []byte("a"), Mode: 0o040700, UID: 1, GID: 2, Modified: stamp, Accessed: stamp, Xattrs: map[string][]byte{"user.k": []byte("\xff")},
-	}}
+	want := []Inherited{
+		{Path: []byte("a"), Found: true, Mode: 0o040700, UID: 1, GID: 2, Modified: stamp, Accessed: stamp, Xattrs: []InheritedXattr{{[]byte("user.k"), []byte("\xff")}}},
+		{Path: []byte("a/b")},
+	}
 	if difference := cmp.Diff(want, top.Inherited()); difference != "" {
 		t.Errorf("-want +got:\n%s", difference)
 	}

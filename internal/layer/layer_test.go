@@ -173,15 +173,17 @@ func describe(node *tree.Node, store *memory) string {
 func chain(t *testing.T, layers ...[]entry) (*Diff, *memory) {
 	t.Helper()
 	var (
-		lower []*Diff
+		top   *Diff
 		store *memory
+		lower []Lower
 	)
 	for i, entries := range layers {
-		diff, bytes := mustRead(t, i == 0, entries...)
-		if err := diff.Inherit(lower); err != nil {
+		top, store = mustRead(t, i == 0, entries...)
+		if err := top.Inherit(lower); err != nil {
 			t.Fatalf("layer %d: %v", i, err)
 		}
-		lower, store = append([]*Diff{diff}, lower...), bytes
+		checkReinherit(t, top, lower)
+		lower = append([]Lower{top}, lower...)
 	}
-	return lower[0], store
+	return top, store
 }

@@ -53,9 +53,20 @@ type place struct {
 
 func (p place) String() string { return strings.Join(p.components, "/") }
 
+// errLinks is the failure of a path that leads in circles, or might as well.
+var errLinks = fmt.Errorf("more than %d symbolic links on the way", maxLinks)
+
+// childAt returns what a tree has at a path, whose directory is given: nil if nothing is there.
+type childAt func(directory *tree.Node, components []string) (*tree.Node, error)
+
+// childInMemory is childAt for a tree whose directories know their children.
+func childInMemory(directory *tree.Node, components []string) (*tree.Node, error) {
+	return childOf(directory, components[len(components)-1]), nil
+}
+
 // resolve follows a path from the root through the tree's own symbolic links, the last one included.
 // ".." stops at the root, and components that do not exist are kept as they are.
-func resolve(root *tree.Node, name string) (place, error) {
+func resolve(root *tree.Node, child childAt, name string) (place, error) {
 	var (
 		components []string
 		nodes      = []*tree.Node{root}
@@ -74,18 +85,23 @@ func resolve(root *tree.Node, name string) (place, error) {
 			}
 			continue
 		}
-		child := childOf(nodes[len(nodes)-1], component)
-		if child != nil && child.Type() == tree.TypeSymlink {
-			if links++; links > maxLinks {
-				return place{}, fmt.Errorf("more than %d symbolic links on the way to %q", maxLinks, name)
-			}
-			if strings.HasPrefix(child.Target, "/") {
-				components, nodes = nil, nodes[:1]
-			}
-			rest = append(strings.Split(child.Target, "/"), rest...)
+		components = append(components, component)
+		node, err := child(nodes[len(nodes)-1], components)
+		if err != nil {
+			return place{}, err
+		}
+		if node == nil || node.Type() != tree.TypeSymlink {
+			nodes = append(nodes, node)
 			continue
 		}
-		components, nodes = append(components, component), append(nodes, child)
+		if links++; links > maxLinks {
+			return place{}, fmt.Errorf("following %q: %w", name, errLinks)
+		}
+		components = components[:len(components)-1]
+		if strings.HasPrefix(node.Target, "/") {
+			components, nodes = nil, nodes[:1]
+		}
+		rest = append(strings.Split(node.Target, "/"), rest...)
 	}
 	return newPlace(components, nodes), nil
 }
