@@ -203,8 +203,8 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*lay
 
 // lowerDiffs waits for the layers below, nearest first. They are in earlier regions, or before this one in
 // its own.
-func (b *build) lowerDiffs(ctx context.Context, i int) ([]*layer.Diff, error) {
-	var lower []*layer.Diff
+func (b *build) lowerDiffs(ctx context.Context, i int) ([]layer.Lower, error) {
+	var lower []layer.Lower
 	for parent := b.parents[i]; parent >= 0; parent = b.parents[parent] {
 		select {
 		case <-b.diffs[parent].done:
