@@ -162,10 +162,14 @@ func wantError(t *testing.T, err error, code, reason string) {
 	got := ""
 	var invalid *types.ValidationException
 	var absent *types.ResourceNotFoundException
-	if errors.As(err, &invalid) {
+	var denied *types.AccessDeniedException
+	switch {
+	case errors.As(err, &invalid):
 		got = string(invalid.Reason)
-	} else if errors.As(err, &absent) {
+	case errors.As(err, &absent):
 		got = string(absent.Reason)
+	case errors.As(err, &denied):
+		got = string(denied.Reason)
 	}
 	if got != reason {
 		t.Errorf("reason %q, want %q: %v", got, reason, err)

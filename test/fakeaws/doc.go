@@ -28,15 +28,22 @@
 //	a pending snapshot cannot be read                           measured: coldsnap; the error code is assumed
 //	wrong count or LINEAR checksum: the snapshot ends in error  assumed
 //	CompleteSnapshot on a sealed snapshot is refused            assumed
-//	an idle upload ends in error after its timeout              documented as "cancelled"; the state is assumed
+//	an idle upload ends in error after its timeout              documented: writesnapshots
 //	ParentSnapshotId excludes Encrypted and KmsKeyArn           documented: API_StartSnapshot; for the key assumed
 //	a child reads as its parent where nothing was written       documented: writesnapshots
 //	a parent larger than the child is refused                   assumed
 //	a parent must be completed                                  assumed
+//	a parent must be of our own account                         assumed; the code UNAUTHORIZED_ACCOUNT is documented
+//	a child's checksum and count are of the blocks put to it    documented: API_CompleteSnapshot
+//	a block of zeros is a block: it is listed and read          assumed
 //	default encryption encrypts, and refuses a plain parent     documented: ebsapis-using-encryption
 //	lists: MaxResults 100..10,000, page tokens live 60 minutes  documented: API_ListSnapshotBlocks
 //	an empty page may have a next token                         documented: readsnapshots
 //	block tokens belong to a snapshot and index, 7 days         documented: API_ListSnapshotBlocks, ebsapi-elements
+//	ListChangedBlocks has the blocks with other content         documented: API_ListChangedBlocks
+//	a block written again with equal content has not changed    assumed
+//	another account's snapshot can be read, if it is shared     documented: ebsapi-permissions
+//	and neither written nor deleted                             assumed
 //	ListChangedBlocks wants snapshots of one lineage            documented: API_ListChangedBlocks
 //	DescribeSnapshots: MaxResults 5..1,000, not with ids        documented: Query-Requests; the error codes are assumed
 //	filters know * and ? and \ as wildcards and escape          documented: Using_Filtering

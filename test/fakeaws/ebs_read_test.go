@@ -80,7 +80,7 @@ func TestBlockTokens(t *testing.T) {
 func TestListChangedBlocks(t *testing.T) {
 	a := newAccount(t, fakeaws.Options{})
 	parent := a.snapshot("", map[int32]byte{0: 1, 1: 2, 2: 3})
-	child := a.snapshot(parent, map[int32]byte{1: 9, 2: 3, 5: 4})
+	child := a.snapshot(parent, map[int32]byte{0: 0, 1: 9, 2: 3, 5: 4})
 	stranger := a.snapshot("", nil)
 	out, err := a.ebs.ListChangedBlocks(t.Context(), &ebs.ListChangedBlocksInput{FirstSnapshotId: &parent, SecondSnapshotId: &child})
 	if err != nil {
@@ -95,7 +95,7 @@ func TestListChangedBlocks(t *testing.T) {
 		}
 		got[*changed.BlockIndex] = found
 	}
-	if diff := cmp.Diff(map[int32]change{1: {2, 9}, 5: {0, 4}}, got, cmp.AllowUnexported(change{})); diff != "" {
+	if diff := cmp.Diff(map[int32]change{0: {1, 0}, 1: {2, 9}, 5: {0, 4}}, got, cmp.AllowUnexported(change{})); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	_, err = a.ebs.ListChangedBlocks(t.Context(), &ebs.ListChangedBlocksInput{FirstSnapshotId: &stranger, SecondSnapshotId: &child})

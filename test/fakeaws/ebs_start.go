@@ -111,6 +111,7 @@ func (s *Server) newSnapshot(in *ebs.StartSnapshotInput) (*snapshot, error) {
 	started := &snapshot{
 		id:          fmt.Sprintf("snap-%017x", s.started),
 		number:      s.started,
+		owner:       s.options.AccountID,
 		description: aws.ToString(in.Description),
 		kmsKeyID:    aws.ToString(in.KmsKeyArn),
 		encrypted:   aws.ToBool(in.Encrypted) || s.options.EncryptByDefault,
@@ -148,6 +149,8 @@ func (s *Server) inherit(child *snapshot, parentID string) error {
 	}
 	state, _ := s.stateOf(parent)
 	switch {
+	case parent.owner != child.owner:
+		return otherAccount(parentID)
 	case state != stateCompleted:
 		return validation("INVALID_SNAPSHOT_ID", "The parent snapshot %s is %s, not completed.", parentID, state)
 	case parent.size > child.size:
@@ -194,6 +197,12 @@ func (s *Server) describeStart(started *snapshot) map[string]any {
 
 func notFound(id string) *apiError {
 	return &apiError{status: http.StatusNotFound, code: "ResourceNotFoundException", reason: "SNAPSHOT_NOT_FOUND", message: "The snapshot '" + id + "' does not exist."}
+}
+
+func otherAccount(id string) *apiError {
+	refusal := denied.of(restJSON, "The snapshot '%s' is of another account.", id)
+	refusal.reason = "UNAUTHORIZED_ACCOUNT"
+	return refusal
 }
 
 func epochSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

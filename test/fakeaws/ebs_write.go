@@ -58,6 +58,9 @@ func (s *Server) writable(id string) (*snapshot, error) {
 	if !ok {
 		return nil, notFound(id)
 	}
+	if target.owner != s.options.AccountID {
+		return nil, otherAccount(id)
+	}
 	if state, _ := s.stateOf(target); state != statePending || !target.sealedAt.IsZero() {
 		return nil, validation("INVALID_SNAPSHOT_ID", "The snapshot %s was completed or has failed.", id)
 	}

@@ -229,6 +229,58 @@ func TestParents(t *testing.T) {
 	}
 }
 
+func TestZerosOverAParentsBlockErase(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	parent := a.snapshot("", map[int32]byte{0: 1, 1: 2})
+	child := a.snapshot(parent, map[int32]byte{1: 0})
+	if diff := cmp.Diff(map[int32]byte{0: 1, 1: 0}, a.contents(child)); diff != "" {
+		t.Errorf("child (-want +got):\n%s", diff)
+	}
+	grandchild := a.snapshot(child, map[int32]byte{2: 5})
+	if diff := cmp.Diff(map[int32]byte{0: 1, 1: 0, 2: 5}, a.contents(grandchild)); diff != "" {
+		t.Errorf("grandchild (-want +got):\n%s", diff)
+	}
+}
+
+func TestCompleteCountsTheChildsOwnBlocks(t *testing.T) {
+	for count, want := range map[int32]string{1: "completed", 3: "error"} {
+		a := newAccount(t, fakeaws.Options{})
+		parent := a.snapshot("", map[int32]byte{0: 1, 1: 2, 2: 3})
+		child := a.start(&ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), ParentSnapshotId: &parent})
+		a.put(child, 1, block(9))
+		a.complete(child, count)
+		if got := a.state(child); got != want {
+			t.Errorf("a child with 1 block of its own and 2 of its parent's is %s after %d were counted", got, count)
+		}
+	}
+}
+
+func TestAnotherAccountsSnapshot(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	shared := a.snapshot("", map[int32]byte{0: 1})
+	if !a.SetOwner(shared, "999999999999") {
+		t.Fatal("the snapshot is unknown")
+	}
+	if diff := cmp.Diff(map[int32]byte{0: 1}, a.contents(shared)); diff != "" {
+		t.Errorf("reading what is shared (-want +got):\n%s", diff)
+	}
+	_, err := a.ebs.StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), ParentSnapshotId: &shared})
+	wantError(t, err, "AccessDeniedException", "UNAUTHORIZED_ACCOUNT")
+	_, err = a.ebs.PutSnapshotBlock(t.Context(), putInput(shared, 0, block(1)))
+	wantError(t, err, "AccessDeniedException", "UNAUTHORIZED_ACCOUNT")
+	_, err = a.ec2.DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &shared})
+	wantError(t, err, "UnauthorizedOperation", "")
+	for owner, want := range map[string]int{"self": 0, "999999999999": 1} {
+		out, err := a.ec2.DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{shared}, OwnerIds: []string{owner}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Snapshots) != want {
+			t.Errorf("%d snapshots of owner %s, want %d", len(out.Snapshots), owner, want)
+		}
+	}
+}
+
 func TestDefaultEncryption(t *testing.T) {
 	a := newAccount(t, fakeaws.Options{})
 	plain := a.snapshot("", nil)

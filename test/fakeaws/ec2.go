@@ -105,7 +105,7 @@ func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 	}
 	var chosen []*snapshot
 	for _, one := range s.inOrder() {
-		owned := len(in.OwnerIds) == 0 || slices.Contains(in.OwnerIds, "self") || slices.Contains(in.OwnerIds, s.options.AccountID)
+		owned := len(in.OwnerIds) == 0 || slices.Contains(in.OwnerIds, one.owner) || one.owner == s.options.AccountID && slices.Contains(in.OwnerIds, "self")
 		asked := len(in.SnapshotIds) == 0 && one.hidden == 0 || slices.Contains(in.SnapshotIds, one.id)
 		passes, err := s.passes(one, in.Filters)
 		if err != nil {
@@ -146,7 +146,7 @@ func (s *Server) passes(one *snapshot, filters []types.Filter) (bool, error) {
 		case name == "snapshot-id":
 			values = []string{one.id}
 		case name == "owner-id":
-			values = []string{s.options.AccountID}
+			values = []string{one.owner}
 		case name == "encrypted":
 			values = []string{strconv.FormatBool(one.encrypted)}
 		case name == "volume-size":
@@ -201,7 +201,7 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 		StateMessage: message,
 		StartTime:    one.startedAt.UTC().Format(time.RFC3339Nano),
 		Progress:     progress,
-		OwnerID:      s.options.AccountID,
+		OwnerID:      one.owner,
 		VolumeSize:   one.size,
 		Description:  one.description,
 		Encrypted:    one.encrypted,
@@ -223,6 +223,9 @@ func (s *Server) deleteSnapshot(in *ec2.DeleteSnapshotInput) (any, error) {
 	id := aws.ToString(in.SnapshotId)
 	if err := s.exists(id); err != nil {
 		return nil, err
+	}
+	if s.snapshots[id].owner != s.options.AccountID {
+		return nil, denied.of(ec2Query, "The snapshot '%s' is of another account.", id)
 	}
 	if err := s.forget(s.snapshots[id]); err != nil {
 		return nil, err

@@ -39,10 +39,11 @@ type Fault struct {
 	Times int
 	// Delay is for the kind of that name.
 	Delay time.Duration
-	// Status, Code and Message are for the kind Error.
+	// Status, Code, Message and Reason are for the kind Error; only the EBS direct API gives reasons.
 	Status  int
 	Code    string
 	Message string
+	Reason  string
 }
 
 // Inject makes coming calls go wrong. Of several faults for an action the first injected is used up first.
@@ -93,7 +94,7 @@ func (s *Server) disturb(r *http.Request, call action, fault *Fault) error {
 	case Denied:
 		return denied.of(call.service, "User: %s is not authorized to perform: %s:%s", s.callerARN(), call.service, call.name)
 	case Error:
-		return &apiError{status: fault.Status, code: fault.Code, message: fault.Message}
+		return &apiError{status: fault.Status, code: fault.Code, message: fault.Message, reason: fault.Reason}
 	case Delay:
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()

@@ -26,6 +26,7 @@ var snapshotID = regexp.MustCompile(`^snap-[0-9a-f]+$`)
 type snapshot struct {
 	id          string
 	number      int
+	owner       string
 	parentID    string
 	lineage     string
 	description string
@@ -140,6 +141,17 @@ func (s *Server) Snapshots() []Snapshot {
 		})
 	}
 	return all
+}
+
+// SetOwner makes a snapshot another account's, which shares it with ours.
+func (s *Server) SetOwner(id, account string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.snapshots[id]
+	if ok {
+		found.owner = account
+	}
+	return ok
 }
 
 // Fail puts a snapshot into state error, as AWS does when it cannot store one.
