@@ -77,7 +77,7 @@ func TestFaultsAreSurvived(t *testing.T) {
 			blocks := map[int64]byte{0: 1, 3: 2, 2047: 3}
 			id := upload(t, s, blocks)
 			checkBlocks(t, s, id, blocks)
-			if snapshots := s.Snapshots(); len(snapshots) != 1 || snapshots[0].Written != 3 {
+			if snapshots := s.Snapshots(); len(snapshots) != 1 || snapshots[0].Written != 4 {
 				t.Errorf("%s: %+v", c.reason, snapshots)
 			}
 		})

@@ -8,14 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	"github.com/aws/smithy-go/middleware"
+	"golang.org/x/sync/singleflight"
 	"k8s.io/utils/lru"
 )
+
+var zeroBlock [BlockSize]byte
 
 // cachedBlocks bounds what a Reader remembers: 8 MiB, since a filesystem's metadata is read in small pieces
 // that lie together.
@@ -30,6 +34,8 @@ type Reader struct {
 	// tokens has the written blocks; AWS wants them back to give a block out, for seven days.
 	tokens map[int64]string
 	cache  *lru.Cache
+	// gets are under way. Readers side by side want the same block of metadata at once.
+	gets singleflight.Group
 }
 
 // Open lists the blocks of a completed snapshot. Reads are made under ctx.
@@ -60,7 +66,7 @@ func (c *Client) Open(ctx context.Context, id string) (*Reader, error) {
 // Size returns the size of the disk in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// ReadAt reads from the disk; blocks that were never written are zeros.
+// ReadAt reads from the disk. Blocks that neither the snapshot nor a parent of it has are zeros and cost no call.
 func (r *Reader) ReadAt(p []byte, offset int64) (int, error) {
 	if offset < 0 {
 		return 0, fmt.Errorf("reading snapshot %s at offset %d: it is negative", r.id, offset)
@@ -82,14 +88,30 @@ func (r *Reader) ReadAt(p []byte, offset int64) (int, error) {
 	return read, nil
 }
 
+// block returns a whole block, which the caller must not change.
 func (r *Reader) block(index int64) ([]byte, error) {
 	token, written := r.tokens[index]
 	if !written {
 		return zeroBlock[:], nil
 	}
-	if cached, ok := r.cache.Get(index); ok {
-		return cached.([]byte), nil
+	data, err, _ := r.gets.Do(strconv.FormatInt(index, 10), func() (any, error) {
+		if cached, ok := r.cache.Get(index); ok {
+			return cached, nil
+		}
+		data, err := r.get(index, token)
+		if err != nil {
+			return nil, fmt.Errorf("reading block %d of snapshot %s: %w", index, r.id, err)
+		}
+		r.cache.Add(index, data)
+		return data, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return data.([]byte), nil
+}
+
+func (r *Reader) get(index int64, token string) ([]byte, error) {
 	retryer := r.client.patient(time.Time{})
 	answer, err := r.client.ebs.GetSnapshotBlock(r.ctx, &ebs.GetSnapshotBlockInput{
 		SnapshotId: aws.String(r.id),
@@ -100,14 +122,9 @@ func (r *Reader) block(index int64) ([]byte, error) {
 		o.APIOptions = append(o.APIOptions, receiveWithinAttempt)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading block %d of snapshot %s: %w", index, r.id, err)
+		return nil, err
 	}
-	data, err := io.ReadAll(answer.BlockData)
-	if err != nil {
-		return nil, fmt.Errorf("reading block %d of snapshot %s: %w", index, r.id, err)
-	}
-	r.cache.Add(index, data)
-	return data, nil
+	return io.ReadAll(answer.BlockData)
 }
 
 // receiveWithinAttempt reads and checks the body inside the SDK's attempt. The SDK would hand out the stream

@@ -76,6 +76,36 @@ func TestConcurrentReads(t *testing.T) {
 	readers.Wait()
 }
 
+func TestReadersSideBySideFetchABlockOnce(t *testing.T) {
+	release := make(chan struct{})
+	s := newStand(t, fakeaws.Options{OnCall: func(action string) {
+		if action == "GetSnapshotBlock" {
+			<-release
+		}
+	}}, ebs.Options{})
+	reader, err := s.client.Open(t.Context(), upload(t, s, map[int64]byte{0: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers, begun sync.WaitGroup
+	for at := range int64(8) {
+		begun.Add(1)
+		readers.Go(func() {
+			begun.Done()
+			got := make([]byte, 100)
+			if _, err := reader.ReadAt(got, at*100); err != nil || !bytes.Equal(got, blockOf(1)[at*100:at*100+100]) {
+				t.Errorf("bytes from %d differ, or %v", at*100, err)
+			}
+		})
+	}
+	begun.Wait()
+	close(release)
+	readers.Wait()
+	if gets := s.Calls("GetSnapshotBlock"); gets != 1 {
+		t.Errorf("one block was fetched %d times", gets)
+	}
+}
+
 func TestAPendingSnapshotIsNotRead(t *testing.T) {
 	s := newStand(t, fakeaws.Options{PendingFor: time.Minute}, ebs.Options{})
 	id := upload(t, s, map[int64]byte{0: 1})

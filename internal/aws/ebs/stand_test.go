@@ -71,7 +71,7 @@ func start(t *testing.T, s *stand) *ebs.Upload {
 func upload(t *testing.T, s *stand, blocks map[int64]byte) (id string) {
 	t.Helper()
 	upload := start(t, s)
-	write(t, upload, 7, make([]byte, ebs.BlockSize))
+	write(t, upload, 1000, make([]byte, ebs.BlockSize))
 	for index, number := range blocks {
 		write(t, upload, index, blockOf(number))
 	}

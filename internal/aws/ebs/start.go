@@ -25,6 +25,9 @@ const maxVolumeSize = 65536
 type StartInput struct {
 	// VolumeSize is the size of the volume in GiB, 1 to 65,536.
 	VolumeSize int64
+	// ParentSnapshotID names the snapshot of our account that this one is a child of: what is not written
+	// reads as the parent's, and its encryption is the parent's too. Empty, what is not written is zeros.
+	ParentSnapshotID string
 	// Tags are put on the snapshot in the call that makes it. AWS allows 50.
 	Tags map[string]string
 	// Description is free text.
@@ -49,21 +52,26 @@ func (i StartInput) clientToken() (string, error) {
 // Start starts a snapshot, or finds the one that an earlier, interrupted Start of the same input made. The
 // blocks are sent under ctx: when it ends, so does the upload. End every upload with Complete or Abort.
 //
+// A parent that is absent, not completed, larger, of another account or refused by AWS is an ErrParentUnusable.
 // After an error with IsOutcomeUnknown of internal/aws there may be a snapshot: Find it by its tags.
 func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 	if input.VolumeSize < 1 || input.VolumeSize > maxVolumeSize {
 		return nil, fmt.Errorf("starting a snapshot of %d GiB: EBS volumes have 1 to %d GiB", input.VolumeSize, maxVolumeSize)
+	}
+	if input.ParentSnapshotID != "" {
+		if err := c.checkParent(ctx, input); err != nil {
+			return nil, fmt.Errorf("starting a child of snapshot %s: %w", input.ParentSnapshotID, err)
+		}
 	}
 	token, err := input.clientToken()
 	if err != nil {
 		return nil, err
 	}
 	request := &ebs.StartSnapshotInput{
-		VolumeSize:  aws.Int64(input.VolumeSize),
-		ClientToken: aws.String(token),
-	}
-	if input.Description != "" {
-		request.Description = aws.String(input.Description)
+		VolumeSize:       aws.Int64(input.VolumeSize),
+		ParentSnapshotId: optional(input.ParentSnapshotID),
+		ClientToken:      aws.String(token),
+		Description:      optional(input.Description),
 	}
 	for _, key := range slices.Sorted(maps.Keys(input.Tags)) {
 		request.Tags = append(request.Tags, types.Tag{Key: aws.String(key), Value: aws.String(input.Tags[key])})
@@ -73,6 +81,9 @@ func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 	if larderaws.IsTokenConflict(err) {
 		return nil, fmt.Errorf("starting a snapshot, attempt %d: its client token was used with other parameters; raise the attempt: %w", input.Attempt, err)
 	}
+	if input.ParentSnapshotID != "" && refusesParent(err) {
+		return nil, fmt.Errorf("starting a child of snapshot %s: %w: %w", input.ParentSnapshotID, ErrParentUnusable, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a snapshot of %d GiB: %w", input.VolumeSize, err)
 	}
@@ -81,4 +92,11 @@ func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 			input.Attempt, aws.ToString(answer.SnapshotId), answer.Status)
 	}
 	return c.newUpload(ctx, aws.ToString(answer.SnapshotId), input.VolumeSize), nil
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return aws.String(text)
 }

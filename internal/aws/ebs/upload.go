@@ -21,8 +21,6 @@ import (
 var (
 	errAborted = errors.New("the upload was aborted")
 	errSealed  = errors.New("the upload was completed already")
-
-	zeroBlock [BlockSize]byte
 )
 
 // Upload is a snapshot that is being written. Its methods are safe for concurrent use, but nothing may be
@@ -68,14 +66,12 @@ func (c *Client) newUpload(ctx context.Context, id string, volumeSize int64) *Up
 // returns while the block is under way, after waiting for a free worker. The first block that fails ends the
 // upload: its error is returned by the calls that follow.
 //
-// A block of zeros is not sent: without a parent, what was never written reads as zeros.
+// A block of zeros is sent like any other: over a parent's block it erases. The caller writes what differs from
+// the parent, or from zeros without one.
 func (u *Upload) WriteBlock(ctx context.Context, index int64, data []byte, sum [sha256.Size]byte) error {
 	if len(data) != BlockSize || index < 0 || index >= u.blocks {
 		return fmt.Errorf("writing block %d of snapshot %s: it has %d bytes of %d, and the volume %d blocks",
 			index, u.SnapshotID, len(data), BlockSize, u.blocks)
-	}
-	if bytes.Equal(data, zeroBlock[:]) {
-		return context.Cause(u.ctx)
 	}
 	var buffer []byte
 	select {

@@ -24,14 +24,24 @@ func TestUploadIsReadBackByteForByte(t *testing.T) {
 		snapshot.Tags[ebs.TagObjectUID] != "object" || snapshot.Progress != "100%" || !snapshot.StartTime.Equal(epoch) {
 		t.Errorf("Describe: %+v", snapshot)
 	}
-	if puts := s.Calls("PutSnapshotBlock"); puts != 4 {
-		t.Errorf("%d blocks were sent; 4 are not zero", puts)
+	if puts := s.Calls("PutSnapshotBlock"); puts != 5 {
+		t.Errorf("%d blocks were sent; 5 were written, one of zeros", puts)
 	}
 	checkBlocks(t, s, id, blocks)
 }
 
 func TestStartIsIdempotent(t *testing.T) {
 	s := newStand(t, fakeaws.Options{}, ebs.Options{})
+	other := input
+	other.Description = "of the images that were"
+	before, err := s.client.Start(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	parent := before.SnapshotID
 	first := start(t, s)
 	again := start(t, s)
 	if first.SnapshotID != again.SnapshotID {
@@ -41,6 +51,7 @@ func TestStartIsIdempotent(t *testing.T) {
 		"another size":        func(i *ebs.StartInput) { i.VolumeSize = 2 },
 		"another tag":         func(i *ebs.StartInput) { i.Tags = map[string]string{"Name": "other"} },
 		"another description": func(i *ebs.StartInput) { i.Description = "other" },
+		"a parent":            func(i *ebs.StartInput) { i.ParentSnapshotID = parent },
 		"another attempt":     func(i *ebs.StartInput) { i.Attempt = 2 },
 	} {
 		other := input
