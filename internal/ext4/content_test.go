@@ -170,7 +170,7 @@ func fill(ctx context.Context, r *Region, layers []*layer, through *shuffler) er
 			}
 			f.node.Extents = extents
 		}
-		if err := r.WriteTree(ctx, l.root); err != nil {
+		if _, err := r.WriteTree(ctx, l.root); err != nil {
 			return err
 		}
 	}

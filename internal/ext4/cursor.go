@@ -9,9 +9,9 @@ import (
 
 // blockCursor fills chunks of blocks, one at a time, from the front.
 type blockCursor struct {
-	runs   []Run
-	buffer []byte // of the last chunk; all zero beyond filled
-	filled int    // bytes, a multiple of BlockSize
+	buffer []byte // of the chunk; all zero beyond filled
+	chunk  uint32
+	filled int // bytes, a multiple of BlockSize
 	isOpen bool
 }
 
@@ -25,16 +25,13 @@ func (c *blockCursor) open(chunk uint32) {
 	if c.buffer == nil {
 		c.buffer = make([]byte, ChunkSize)
 	}
-	c.runs = appendChunk(c.runs, Run{Start: chunk * blocksPerChunk, Count: blocksPerChunk})
-	c.filled, c.isOpen = 0, true
+	c.chunk, c.filled, c.isOpen = chunk, 0, true
 }
 
 // advance takes the blocks of the next n bytes.
 func (c *blockCursor) advance(n int) tree.Extent {
 	blocks := (n + BlockSize - 1) / BlockSize
-	last := &c.runs[len(c.runs)-1]
-	taken := tree.Extent{Start: last.Start + last.Used, Count: uint32(blocks)}
-	last.Used += taken.Count
+	taken := tree.Extent{Start: c.chunk*blocksPerChunk + uint32(c.filled/BlockSize), Count: uint32(blocks)}
 	c.filled += blocks * BlockSize
 	return taken
 }
@@ -44,35 +41,40 @@ func (c *blockCursor) flush(ctx context.Context, to ChunkWriter) error {
 		return nil
 	}
 	c.isOpen = false
-	last := c.runs[len(c.runs)-1]
-	return writeChunk(ctx, to, int64((last.Start+last.Count)/blocksPerChunk-1), c.buffer)
+	return writeChunk(ctx, to, int64(c.chunk), c.buffer)
 }
 
 // inodeCursor gives out inode numbers, and fills the chunks of inode tables in the same order.
 type inodeCursor struct {
-	runs   []Run
+	// free are the numbers that can be given out, in the order of their chunks.
+	free   []Range
 	buffer []byte
 	chunk  uint32 // the chunk of inodes in the buffer
 	isOpen bool
 }
 
 // unused is how many numbers are left in the chunks taken so far.
-func (c *inodeCursor) unused() uint32 {
-	if len(c.runs) == 0 {
-		return 0
+func (c *inodeCursor) unused() (count int64) {
+	for _, numbers := range c.free {
+		count += int64(numbers.Count)
 	}
-	last := c.runs[len(c.runs)-1]
-	return last.Count - last.Used
+	return count
 }
 
-func (c *inodeCursor) extend(chunk uint32) {
-	c.runs = appendChunk(c.runs, Run{Start: chunk*inodesPerChunk + 1, Count: inodesPerChunk})
+func (c *inodeCursor) extend(chunks span) {
+	c.free = append(c.free, inodesOf(chunks))
 }
 
-func (c *inodeCursor) number() uint32 {
-	last := &c.runs[len(c.runs)-1]
-	last.Used++
-	return last.Start + last.Used - 1
+// take gives out the next numbers, at most count.
+func (c *inodeCursor) take(count uint32) Range {
+	first := &c.free[0]
+	taken := Range{Start: first.Start, Count: min(count, first.Count)}
+	first.Start += taken.Count
+	first.Count -= taken.Count
+	if first.Count == 0 {
+		c.free = c.free[1:]
+	}
+	return taken
 }
 
 // write stores an inode. Numbers of one chunk must come together.
@@ -97,15 +99,6 @@ func (c *inodeCursor) flush(ctx context.Context, to ChunkWriter) error {
 	}
 	c.isOpen = false
 	return writeChunk(ctx, to, inodeChunkIndex(c.chunk), c.buffer)
-}
-
-// appendChunk adds a chunk, as part of the last run if that is full and the chunk follows it.
-func appendChunk(runs []Run, next Run) []Run {
-	if last := len(runs) - 1; last >= 0 && runs[last].Start+runs[last].Count == next.Start && runs[last].Used == runs[last].Count {
-		runs[last].Count += next.Count
-		return runs
-	}
-	return append(runs, next)
 }
 
 // writeChunk hands a chunk over and clears it for the next use.

@@ -99,7 +99,7 @@ func TestOutOfInodes(t *testing.T) {
 		l.file(fmt.Sprint("d/", i), 0)
 	}
 	_, regions := newTestWriter(t, 0)
-	err = regions[0].WriteTree(context.Background(), l.root)
+	_, err = regions[0].WriteTree(context.Background(), l.root)
 	var full *OutOfInodes
 	if !errors.As(err, &full) {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestFilesThatExt4CannotHold(t *testing.T) {
 			l := newLayer()
 			l.add(test.name, test.node)
 			_, regions := newTestWriter(t, 0)
-			err := regions[0].WriteTree(context.Background(), l.root)
+			_, err := regions[0].WriteTree(context.Background(), l.root)
 			if err == nil || !strings.Contains(err.Error(), "bad") {
 				t.Errorf("the error does not name the file: %v", err)
 			}
@@ -148,7 +148,7 @@ func TestNamesThatAreNone(t *testing.T) {
 		root := tree.NewDirectory(0o755, modified)
 		root.Children[name] = tree.NewDirectory(0o755, modified)
 		_, regions := newTestWriter(t, 0)
-		if err := regions[0].WriteTree(context.Background(), root); err == nil {
+		if _, err := regions[0].WriteTree(context.Background(), root); err == nil {
 			t.Errorf("%q was written as a name", name)
 		}
 	}
@@ -160,7 +160,7 @@ func TestDirectoryWithTwoParents(t *testing.T) {
 	l.add("b/again", twice)
 	twice.Children["cycle"] = twice
 	_, regions := newTestWriter(t, 0)
-	if err := regions[0].WriteTree(context.Background(), l.root); err == nil {
+	if _, err := regions[0].WriteTree(context.Background(), l.root); err == nil {
 		t.Error("a directory was written with several parents")
 	}
 }
@@ -196,7 +196,10 @@ func TestWaiting(t *testing.T) {
 			_, err := r.Store(ctx, zeros{}, 1)
 			return err
 		},
-		"for inodes":   func(ctx context.Context, r *Region) error { return r.WriteTree(ctx, newLayer().root) },
+		"for inodes": func(ctx context.Context, r *Region) error {
+			_, err := r.WriteTree(ctx, newLayer().root)
+			return err
+		},
 		"to be closed": func(ctx context.Context, r *Region) error { return r.Close(ctx) },
 		"to finish": func(ctx context.Context, r *Region) error {
 			return r.writer.Finish(ctx, r, newLayer().root, newLayer().root)
@@ -266,7 +269,7 @@ func TestFinishRefuses(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			w, regions := newTestWriter(t, 0, 0)
 			written := newLayer().root
-			if err := regions[0].WriteTree(ctx, written); err != nil {
+			if _, err := regions[0].WriteTree(ctx, written); err != nil {
 				t.Fatal(err)
 			}
 			if err := regions[0].Close(ctx); err != nil {

@@ -13,15 +13,6 @@ const (
 	extentsInBlock  = BlockSize/extentEntrySize - 1
 )
 
-// appendExtent adds a run of blocks, joining it to the last one where they meet.
-func appendExtent(extents []tree.Extent, next tree.Extent) []tree.Extent {
-	if last := len(extents) - 1; last >= 0 && extents[last].Start+extents[last].Count == next.Start {
-		extents[last].Count += next.Count
-		return extents
-	}
-	return append(extents, next)
-}
-
 func blockCount(extents []tree.Extent) (blocks uint32) {
 	for _, extent := range extents {
 		blocks += extent.Count

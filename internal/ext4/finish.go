@@ -30,7 +30,11 @@ func (w *Writer) Finish(ctx context.Context, meta *Region, root, anchor *tree.No
 	if err := meta.Close(ctx); err != nil {
 		return err
 	}
-	if err := w.writeFixed(ctx); err != nil {
+	blocks, inodes := w.blockBitmap(), w.inodeBitmap()
+	if err := w.eraseInodes(ctx, inodes); err != nil {
+		return meta.lost("erasing the inodes of removed files", err)
+	}
+	if err := w.writeFixed(ctx, blocks, inodes); err != nil {
 		return meta.lost("writing the filesystem's metadata", err)
 	}
 	return nil
@@ -49,7 +53,8 @@ func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
 	if linked, written := len(p.linked), len(r.writer.roots); linked != written {
 		return fmt.Errorf("%d trees were written, and the anchor directory has %d of them", written, linked)
 	}
-	if err := r.claim(p); err != nil {
+	claimed, err := r.claim(p)
+	if err != nil {
 		return err
 	}
 	if err := r.numberTop(p, top, anchor); err != nil {
@@ -63,6 +68,8 @@ func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
 			return err
 		}
 	}
+	// The first inodes, which have no names, belong to the root's tree as well.
+	r.finishTree(p, claimed, span{Start: 1, Count: lostFoundInode - 1})
 	return nil
 }
 
@@ -80,25 +87,66 @@ func (r *Region) withLostFound(root *tree.Node) *tree.Node {
 	return &top
 }
 
+// ReserveInodes takes the chunks of inodes for the tree that Finish will write through this last region, and
+// returns them as runs of inode numbers: a layout record among the tree's files can then name them. Count is the
+// number of inodes in that tree, without the roots of regions; Finish fails when it has more. It waits for the
+// region's turn, and fails with *OutOfInodes when the filesystem is full.
+func (r *Region) ReserveInodes(ctx context.Context, count int64) ([]Range, error) {
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.waitTurn(ctx); err != nil {
+		return nil, r.lost("waiting to reserve inodes", err)
+	}
+	if err := r.reserveTop(count); err != nil {
+		return nil, r.lost("reserving inodes", err)
+	}
+	return convert[Range](r.top), nil
+}
+
+// reserveTop begins with the filesystem's first chunk of inodes, which no other region can have.
+func (r *Region) reserveTop(count int64) error {
+	if r.top != nil {
+		return errors.New("the inodes of the filesystem's root are reserved already")
+	}
+	r.inodes.free = []Range{{Start: anchorInode + 1, Count: inodesPerChunk - anchorInode}}
+	if err := r.reserveInodes(count); err != nil {
+		return err
+	}
+	r.top = []span{{Start: 1, Count: inodesPerChunk}}
+	for _, numbers := range r.inodes.free[1:] {
+		r.top = append(r.top, span(numbers))
+	}
+	r.top = join(r.top)
+	return nil
+}
+
 // numberTop gives the filesystem's first inodes their fixed numbers, and the ones after the anchor to the rest.
 func (r *Region) numberTop(p *plan, root, anchor *tree.Node) error {
 	fixed := map[*tree.Node]uint32{root: rootInode, root.Children[lostFoundName]: lostFoundInode, anchor: anchorInode}
 	if len(fixed) != 3 || !root.Children[lostFoundName].IsDirectory() {
 		return errors.New("the root, lost+found and the anchor have to be three directories")
 	}
-	r.inodes.extend(0)
-	r.inodes.runs[len(r.inodes.runs)-1].Used = anchorInode
-	numbers, err := r.numberInodes(len(p.entries) - len(fixed))
+	need := int64(len(p.entries) - len(fixed))
+	if r.top == nil {
+		if err := r.reserveTop(need); err != nil {
+			return err
+		}
+	}
+	if have := r.inodes.unused(); need > have {
+		return fmt.Errorf("the root's tree has %d inodes more than were reserved", need-have)
+	}
+	numbers, err := r.numberInodes(need)
 	if err != nil {
 		return err
 	}
+	others := make([]*entry, 0, need)
 	for _, e := range p.entries {
-		if number, isFixed := fixed[e.node]; isFixed {
-			e.number = number
-			continue
+		if e.number = fixed[e.node]; e.number == 0 {
+			others = append(others, e)
 		}
-		e.number, numbers = numbers[0], numbers[1:]
 	}
+	number(others, numbers)
 	p.sortByNumber()
 	return nil
 }

@@ -3,7 +3,9 @@ package ext4
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -35,14 +37,15 @@ func (b bitmap) set(start, count uint32) {
 	}
 }
 
-func (b bitmap) clear(start, count uint32) {
-	for bit := start; bit < start+count; bit++ {
-		b[bit/8] &^= 1 << (bit % 8)
-	}
-}
-
 // group returns the bitmap block of one group.
 func (b bitmap) group(group uint32) []byte { return b[group*BlockSize : (group+1)*BlockSize] }
+
+// hasInodes tells whether any inode of a chunk is set, in a bitmap of inodes.
+func (b bitmap) hasInodes(chunk uint32) bool {
+	const chunksPerGroup, bytesPerChunk = inodesPerGroup / inodesPerChunk, inodesPerChunk / 8
+	at := chunk % chunksPerGroup * bytesPerChunk
+	return slices.Max(b.group(chunk / chunksPerGroup)[at:at+bytesPerChunk]) != 0
+}
 
 func unset(block []byte) (count uint32) {
 	for _, b := range block {
@@ -52,8 +55,7 @@ func unset(block []byte) (count uint32) {
 }
 
 // writeFixed writes everything that is at a fixed place, when all regions are closed.
-func (w *Writer) writeFixed(ctx context.Context) error {
-	blocks, inodes := w.blockBitmap(), w.inodeBitmap()
+func (w *Writer) writeFixed(ctx context.Context, blocks, inodes bitmap) error {
 	descriptors, freeBlocks, freeInodes := w.descriptors(blocks, inodes)
 	chunk := make([]byte, ChunkSize)
 	for flex := range w.geometry.flexGroups() {
@@ -89,6 +91,26 @@ func (w *Writer) writeFixed(ctx context.Context) error {
 	return nil
 }
 
+// trees returns where all trees are, those of kept regions first.
+func (w *Writer) trees() iter.Seq[TreeLayout] {
+	return func(yield func(TreeLayout) bool) {
+		for _, layout := range w.kept {
+			for _, t := range layout.Trees {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+		for _, region := range w.regions {
+			for _, t := range region.trees {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (w *Writer) blockBitmap() bitmap {
 	g := w.geometry
 	b := make(bitmap, g.groups*BlockSize)
@@ -104,12 +126,9 @@ func (w *Writer) blockBitmap() bitmap {
 	for _, extent := range journalExtents() {
 		b.set(extent.Start, extent.Count)
 	}
-	for _, region := range w.regions {
-		for _, run := range region.blocks.runs {
-			b.set(run.Start, run.Used)
-		}
-		for _, extent := range region.unclaimed {
-			b.clear(extent.Start, extent.Count)
+	for t := range w.trees() {
+		for _, extent := range t.Blocks {
+			b.set(extent.Start, extent.Count)
 		}
 	}
 	// Bits beyond the end of the filesystem are set, as mke2fs has them.
@@ -122,9 +141,9 @@ func (w *Writer) blockBitmap() bitmap {
 func (w *Writer) inodeBitmap() bitmap {
 	b := make(bitmap, w.geometry.groups*BlockSize)
 	const bitsPerGroup = 8 * BlockSize
-	for _, region := range w.regions {
-		for _, run := range region.inodes.runs {
-			for number := run.Start; number < run.Start+run.Used; number++ {
+	for t := range w.trees() {
+		for _, numbers := range t.Inodes {
+			for number := numbers.Start; number < numbers.Start+numbers.Count; number++ {
 				b.set((number-1)/inodesPerGroup*bitsPerGroup+(number-1)%inodesPerGroup, 1)
 			}
 		}
@@ -143,8 +162,8 @@ func (w *Writer) descriptors(blocks, inodes bitmap) (table []byte, freeBlocks, f
 		freeBlocks += groupBlocks
 		freeInodes += groupInodes
 		var directories uint32
-		for _, region := range w.regions {
-			directories += region.directories[group]
+		for t := range w.trees() {
+			directories += t.Directories[group]
 		}
 		d := table[group*descriptorSize:]
 		le.PutUint32(d[0:], blockBitmap(group))

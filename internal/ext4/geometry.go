@@ -111,24 +111,24 @@ func (g geometry) groupsOfFlex(flex uint32) (first, end uint32) {
 
 // freeChunks are the chunks that regions may have: all but windows, flex group metadata and the journal.
 func (g geometry) freeChunks() []span {
-	fixed := pool{free: []span{{start: 0, count: g.blocks / blocksPerChunk}}}
+	fixed := pool{free: []span{{Start: 0, Count: g.blocks / blocksPerChunk}}}
 	for group := range g.groups {
 		if hasSuperblock(group) {
-			fixed.remove(span{start: group * chunksPerGroup, count: windowBlocks / blocksPerChunk})
+			fixed.remove(span{Start: group * chunksPerGroup, Count: windowBlocks / blocksPerChunk})
 		}
 		if group%groupsPerFlex == 0 {
-			fixed.remove(span{start: flexStart(group/groupsPerFlex) / blocksPerChunk, count: flexBlocks / blocksPerChunk})
+			fixed.remove(span{Start: flexStart(group/groupsPerFlex) / blocksPerChunk, Count: flexBlocks / blocksPerChunk})
 		}
 	}
 	for _, extent := range journalExtents() {
-		fixed.remove(span{start: extent.Start / blocksPerChunk, count: extent.Count / blocksPerChunk})
+		fixed.remove(span{Start: extent.Start / blocksPerChunk, Count: extent.Count / blocksPerChunk})
 	}
 	return fixed.free
 }
 
 // freeInodeChunks are the chunks of inodes that regions may have. The first holds the filesystem's own.
 func (g geometry) freeInodeChunks() []span {
-	return []span{{start: 1, count: g.groups*(inodesPerGroup/inodesPerChunk) - 1}}
+	return []span{{Start: 1, Count: g.groups*(inodesPerGroup/inodesPerChunk) - 1}}
 }
 
 // hasSuperblock is sparse_super's rule.
@@ -182,7 +182,7 @@ func journalExtents() []tree.Extent {
 			next += windowBlocks
 		}
 		count := min(left, blocksPerGroup-next%blocksPerGroup)
-		extents = appendExtent(extents, tree.Extent{Start: next, Count: count})
+		extents = appendRun(extents, tree.Extent{Start: next, Count: count})
 		next += count
 		left -= count
 	}

@@ -133,6 +133,16 @@ func (p *plan) parentOf(e *entry) uint32 {
 	return e.up.number
 }
 
+// number gives entries their inode numbers, in order.
+func number(entries []*entry, numbers []Range) {
+	for _, r := range numbers {
+		for i := range r.Count {
+			entries[i].number = r.Start + i
+		}
+		entries = entries[r.Count:]
+	}
+}
+
 // sortByNumber brings entries into the order in which inodes are written.
 func (p *plan) sortByNumber() {
 	slices.SortFunc(p.entries, func(a, b *entry) int { return cmp.Compare(a.number, b.number) })

@@ -1,11 +1,9 @@
 package ext4
 
-import "slices"
-
-// span is a run of chunks, of blocks or of inodes.
-type span struct{ start, count uint32 }
-
-func (s span) end() uint32 { return s.start + s.count }
+import (
+	"fmt"
+	"slices"
+)
 
 // pool keeps free chunks in ascending order, and gives the lowest first.
 type pool struct{ free []span }
@@ -13,7 +11,7 @@ type pool struct{ free []span }
 func (p *pool) available() int64 {
 	var sum int64
 	for _, s := range p.free {
-		sum += int64(s.count)
+		sum += int64(s.Count)
 	}
 	return sum
 }
@@ -24,10 +22,10 @@ func (p *pool) take(count uint32) span {
 		return span{}
 	}
 	first := &p.free[0]
-	taken := span{start: first.start, count: min(count, first.count)}
-	first.start += taken.count
-	first.count -= taken.count
-	if first.count == 0 {
+	taken := span{Start: first.Start, Count: min(count, first.Count)}
+	first.Start += taken.Count
+	first.Count -= taken.Count
+	if first.Count == 0 {
 		p.free = p.free[1:]
 	}
 	return taken
@@ -35,30 +33,40 @@ func (p *pool) take(count uint32) span {
 
 // give returns chunks that were taken.
 func (p *pool) give(s span) {
-	if s.count == 0 {
+	if s.Count == 0 {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(p.free, s.start, func(free span, start uint32) int { return int(int64(free.start) - int64(start)) })
+	i, _ := slices.BinarySearchFunc(p.free, s.Start, func(free span, start uint32) int { return int(int64(free.Start) - int64(start)) })
 	p.free = slices.Insert(p.free, i, s)
-	if i+1 < len(p.free) && s.end() == p.free[i+1].start {
-		p.free[i].count += p.free[i+1].count
+	if i+1 < len(p.free) && s.end() == p.free[i+1].Start {
+		p.free[i].Count += p.free[i+1].Count
 		p.free = slices.Delete(p.free, i+1, i+2)
 	}
-	if i > 0 && p.free[i-1].end() == p.free[i].start {
-		p.free[i-1].count += p.free[i].count
+	if i > 0 && p.free[i-1].end() == p.free[i].Start {
+		p.free[i-1].Count += p.free[i].Count
 		p.free = slices.Delete(p.free, i, i+1)
 	}
+}
+
+// takeAt takes given chunks, all or none.
+func (p *pool) takeAt(chunks []span) error {
+	rest, missing, ok := subtract(p.free, slices.Clone(chunks))
+	if !ok {
+		return fmt.Errorf("the chunks %d+%d are not free", missing.Start, missing.Count)
+	}
+	p.free = rest
+	return nil
 }
 
 // remove takes out a span, whatever of it is there.
 func (p *pool) remove(s span) {
 	kept := make([]span, 0, len(p.free)+1)
 	for _, free := range p.free {
-		if before := min(free.end(), s.start); before > free.start {
-			kept = append(kept, span{start: free.start, count: before - free.start})
+		if before := min(free.end(), s.Start); before > free.Start {
+			kept = append(kept, span{Start: free.Start, Count: before - free.Start})
 		}
-		if after := max(free.start, s.end()); after < free.end() {
-			kept = append(kept, span{start: after, count: free.end() - after})
+		if after := max(free.Start, s.end()); after < free.end() {
+			kept = append(kept, span{Start: after, Count: free.end() - after})
 		}
 	}
 	p.free = kept

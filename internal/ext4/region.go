@@ -19,43 +19,37 @@ type Region struct {
 	turn   chan struct{}
 	closed bool
 
-	// reserved are the chunks of the reservation that are not in use yet.
-	reserved []span
-	blocks   blockCursor
-	inodes   inodeCursor
+	// reservation is what the region reserved, and reserved what of it is not in use yet.
+	reservation, reserved []span
+	blocks                blockCursor
+	inodes                inodeCursor
 	// unclaimed are the blocks of stored files that no tree has so far.
-	unclaimed []tree.Extent
-	// directories counts the directories in each group.
-	directories map[uint32]uint32
-}
-
-// Run is a run of whole chunks of blocks or inodes, of which the first Used ones were given out.
-type Run struct {
-	// Start is the first block or inode number; Count and Used are numbers of blocks or inodes.
-	Start, Count, Used uint32
-}
-
-// Layout is where a region is: what a layout record needs to leave it there in the next volume.
-type Layout struct {
-	// Blocks are runs of 4 KiB blocks, in the order in which they were filled.
-	Blocks []Run
-	// Free are the blocks that were filled and are free all the same, in ascending order: those of files that
-	// no tree has. A layer's reader stores a file before it sees a later entry replace or remove it.
-	Free []tree.Extent
-	// Inodes are runs of inode numbers, 1 above a multiple of 2,048 at their start.
-	Inodes []Run
-	// Directories counts the directories among the inodes of each block group that has any.
-	Directories map[uint32]uint32
+	unclaimed []span
+	// placed are the blocks of the tree that is being written, files' own not among them.
+	placed []span
+	trees  []TreeLayout
+	// top are the inodes of the filesystem's root, lost+found, anchor and all else that Finish writes, once they
+	// are reserved.
+	top []span
 }
 
 // Layout returns where the region is, once it is closed.
-func (r *Region) Layout() Layout {
-	return Layout{Blocks: r.blocks.runs, Free: r.unclaimed, Inodes: r.inodes.runs, Directories: r.directories}
+func (r *Region) Layout() Layout { return newLayout(r.trees) }
+
+// Reserved returns the chunks that the region reserved, for NewRegionAt in the next filesystem.
+func (r *Region) Reserved() []tree.Extent {
+	reserved := make([]tree.Extent, len(r.reservation))
+	for i, chunks := range r.reservation {
+		reserved[i] = blocksOf(chunks)
+	}
+	return reserved
 }
 
 // Store copies a file's next size bytes from rd into the region and returns where they are. If none of the
-// region's trees has the file, its blocks are free in the end. A shorter rd is an error; what follows in a longer one is left unread. When the reservation is used up it waits for the
-// region's turn, and fails with *OutOfBlocks when the filesystem is full.
+// region's trees has the file, its blocks are free in the end: a layer's reader stores a file before it sees a
+// later entry replace or remove it. A shorter rd is an error; what follows in a longer one is left unread. When
+// the reservation is used up it waits for the region's turn, and fails with *OutOfBlocks when the filesystem is
+// full.
 func (r *Region) Store(ctx context.Context, rd io.Reader, size int64) ([]tree.Extent, error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
@@ -65,7 +59,7 @@ func (r *Region) Store(ctx context.Context, rd io.Reader, size int64) ([]tree.Ex
 		return nil, r.lost("storing a file", err)
 	}
 	for _, extent := range extents {
-		r.unclaimed = appendExtent(r.unclaimed, extent)
+		r.unclaimed = appendRun(r.unclaimed, span(extent))
 	}
 	return extents, nil
 }
@@ -147,14 +141,17 @@ func (r *Region) store(ctx context.Context, rd io.Reader, size int64) ([]tree.Ex
 			}
 			return nil, fmt.Errorf("reading byte %d of %d: %w", size-left+int64(n), size, err)
 		}
-		extents = appendExtent(extents, r.blocks.advance(len(space)))
+		extents = appendRun(extents, r.blocks.advance(len(space)))
 		left -= int64(len(space))
 	}
 	return extents, nil
 }
 
+// storeBytes stores what belongs to the tree that is being written.
 func (r *Region) storeBytes(ctx context.Context, content []byte) ([]tree.Extent, error) {
-	return r.store(ctx, bytes.NewReader(content), int64(len(content)))
+	extents, err := r.store(ctx, bytes.NewReader(content), int64(len(content)))
+	r.placed = append(r.placed, convert[span](extents)...)
+	return extents, err
 }
 
 // nextChunk hands over the chunk of blocks that is full and begins another one: the next of the reservation,
@@ -165,10 +162,10 @@ func (r *Region) nextChunk(ctx context.Context, need int64) error {
 	}
 	if len(r.reserved) > 0 {
 		first := &r.reserved[0]
-		r.blocks.open(first.start)
-		first.start++
-		first.count--
-		if first.count == 0 {
+		r.blocks.open(first.Start)
+		first.Start++
+		first.Count--
+		if first.Count == 0 {
 			r.reserved = r.reserved[1:]
 		}
 		return nil
@@ -177,25 +174,36 @@ func (r *Region) nextChunk(ctx context.Context, need int64) error {
 		return fmt.Errorf("waiting for space beyond the reservation: %w", err)
 	}
 	taken := r.writer.chunks.take(1)
-	if taken.count == 0 {
+	if taken.Count == 0 {
 		return &OutOfBlocks{Need: need, Have: 0}
 	}
-	r.blocks.open(taken.start)
+	r.blocks.open(taken.Start)
+	return nil
+}
+
+// reserveInodes takes the lowest free chunks of inodes until count numbers can be given out.
+func (r *Region) reserveInodes(count int64) error {
+	free := &r.writer.inodeChunks
+	have := r.inodes.unused()
+	if all := have + free.available()*inodesPerChunk; count > all {
+		return &OutOfInodes{Need: count, Have: all}
+	}
+	for ; have < count; have += inodesPerChunk {
+		r.inodes.extend(free.take(1))
+	}
 	return nil
 }
 
 // numberInodes gives out count inode numbers in ascending order.
-func (r *Region) numberInodes(count int) ([]uint32, error) {
-	free := &r.writer.inodeChunks
-	if have := int64(r.inodes.unused()) + free.available()*inodesPerChunk; int64(count) > have {
-		return nil, &OutOfInodes{Need: int64(count), Have: have}
+func (r *Region) numberInodes(count int64) ([]Range, error) {
+	if err := r.reserveInodes(count); err != nil {
+		return nil, err
 	}
-	numbers := make([]uint32, count)
-	for i := range numbers {
-		if r.inodes.unused() == 0 {
-			r.inodes.extend(free.take(1).start)
-		}
-		numbers[i] = r.inodes.number()
+	var numbers []Range
+	for left := uint32(count); left > 0; {
+		taken := r.inodes.take(left)
+		numbers = append(numbers, taken)
+		left -= taken.Count
 	}
 	return numbers, nil
 }

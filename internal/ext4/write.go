@@ -9,45 +9,67 @@ import (
 )
 
 // WriteTree writes the directories, inodes and everything else of a tree whose files were stored through the
-// region before, into the region and into inodes of its own. It waits for the region's turn. The root's ".." leads to the anchor
-// directory, where Finish expects it among the children. It fails with *OutOfInodes or *OutOfBlocks when the
-// filesystem is full, and names the file that ext4 cannot hold.
-func (r *Region) WriteTree(ctx context.Context, root *tree.Node) error {
+// region before, into the region and into inodes of its own, and returns where all of it is. It waits for the
+// region's turn. The root's ".." leads to the anchor directory, where Finish expects it among the children. It
+// fails with *OutOfInodes or *OutOfBlocks when the filesystem is full, and names the file that ext4 cannot hold.
+func (r *Region) WriteTree(ctx context.Context, root *tree.Node) (TreeLayout, error) {
 	if err := r.begin(ctx); err != nil {
-		return err
+		return TreeLayout{}, err
 	}
-	if err := r.writeTree(ctx, root); err != nil {
-		return r.lost("writing a tree", err)
+	layout, err := r.writeTree(ctx, root)
+	if err != nil {
+		return TreeLayout{}, r.lost("writing a tree", err)
 	}
-	return nil
+	return layout, nil
 }
 
-func (r *Region) writeTree(ctx context.Context, root *tree.Node) error {
+func (r *Region) writeTree(ctx context.Context, root *tree.Node) (TreeLayout, error) {
 	p, err := newPlan(root, nil, nil)
 	if err != nil {
-		return err
+		return TreeLayout{}, err
 	}
 	p.parent = anchorInode
-	if err := r.claim(p); err != nil {
-		return err
+	claimed, err := r.claim(p)
+	if err != nil {
+		return TreeLayout{}, err
 	}
 	if err := r.waitTurn(ctx); err != nil {
-		return err
+		return TreeLayout{}, err
 	}
-	numbers, err := r.numberInodes(len(p.entries))
+	numbers, err := r.numberInodes(int64(len(p.entries)))
 	if err != nil {
-		return err
+		return TreeLayout{}, err
 	}
-	for i, e := range p.entries {
-		e.number = numbers[i]
-	}
-	r.writer.roots[root] = p.entries[0].number
+	number(p.entries, numbers)
 	for _, e := range p.entries {
 		if err := r.writeEntry(ctx, p, e, r.writer.options.Label); err != nil {
-			return err
+			return TreeLayout{}, err
 		}
 	}
-	return nil
+	layout := r.finishTree(p, claimed)
+	r.writer.roots[root] = layout.Root
+	return layout, nil
+}
+
+// finishTree notes where the tree is that was written, with the blocks of its files and with inodes that are not
+// in the plan.
+func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayout {
+	layout := TreeLayout{
+		Root:        p.entries[0].number,
+		Blocks:      convert[tree.Extent](join(append(claimed, r.placed...))),
+		Directories: map[uint32]uint32{},
+	}
+	r.placed = nil
+	inodes := nameless
+	for _, e := range p.entries {
+		inodes = appendRun(inodes, span{Start: e.number, Count: 1})
+		if e.node.IsDirectory() {
+			layout.Directories[(e.number-1)/inodesPerGroup]++
+		}
+	}
+	layout.Inodes = convert[Range](join(inodes))
+	r.trees = append(r.trees, layout)
+	return layout
 }
 
 // writeEntry writes what belongs to an inode, then the inode.
@@ -98,7 +120,6 @@ func (r *Region) writeDirectory(ctx context.Context, p *plan, e *entry, in *inod
 		in.links = 1
 	}
 	in.size = int64(len(d.content))
-	r.directories[(e.number-1)/inodesPerGroup]++
 	return r.mapBlocks(ctx, in, extents)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +15,8 @@ import (
 // ChunkWriter receives a filesystem.
 type ChunkWriter interface {
 	// WriteChunk takes the ChunkSize bytes at index times ChunkSize. It is called at most once for every index,
-	// in any order and from several goroutines; a chunk that is never written is all zero. The data is valid
-	// only during the call.
+	// in any order and from several goroutines. A chunk that is never written is as it was in Options.Previous, or
+	// all zero. The data is valid only during the call.
 	WriteChunk(ctx context.Context, index int64, data []byte) error
 }
 
@@ -29,11 +31,22 @@ type Options struct {
 	// Label is the security.selinux attribute of every inode written by Region.WriteTree, without a
 	// terminating zero; empty for none. In the tree given to Finish only the nodes' own attributes count.
 	Label string
+	// Previous is the filesystem that this one is a child of; nil if nothing was written before.
+	Previous *Previous
+}
+
+// Previous is a filesystem whose bytes are there unless they are written again. It may be smaller than the new
+// one, and must not have been mounted.
+type Previous struct {
+	// Bytes are the filesystem's. Only chunks that must be changed in a part are read.
+	Bytes io.ReaderAt
+	// Inodes are the whole chunks of inodes that its regions had, those of the last region included.
+	Inodes []Range
 }
 
 // Writer makes one filesystem.
 //
-// All regions are created first, in manifest order. Then each is driven by one goroutine (any number of Store
+// Regions of a previous filesystem that stay are kept first, then all new ones are created, in manifest order. Then each is driven by one goroutine (any number of Store
 // and WriteTree calls, one Close), several regions at a time. Finish, through the last region, completes it.
 //
 // What depends on the order of events happens in the order of regions: a region that needs space beyond its
@@ -57,6 +70,11 @@ type Writer struct {
 	inodeChunks pool
 	// roots are the inode numbers of the trees written so far.
 	roots map[*tree.Node]uint32
+
+	// kept are regions of the previous filesystem, stale are the chunks of inodes that it had, and erased the
+	// inodes of removed trees in chunks that a kept region has.
+	kept          []Layout
+	stale, erased []span
 }
 
 // NewWriter starts a filesystem. Of the errors about its size, one is *TooSmall.
@@ -73,32 +91,45 @@ func NewWriter(to ChunkWriter, o Options) (*Writer, error) {
 		inodeChunks: pool{free: g.freeInodeChunks()},
 		roots:       map[*tree.Node]uint32{},
 	}
+	if o.Previous != nil {
+		if w.stale, err = g.inodeChunks(o.Previous.Inodes); err != nil {
+			return nil, fmt.Errorf("taking over the previous filesystem's inodes: %w", err)
+		}
+	}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
 	return w, nil
 }
 
 // NewRegion adds a region and reserves its first space, in bytes, rounded up to whole chunks. It fails with
 // *OutOfBlocks when there is not enough.
-func (w *Writer) NewRegion(reserve int64) (*Region, error) {
+func (w *Writer) NewRegion(reserve int64) (*Region, error) { return w.NewRegionAt(nil, reserve) }
+
+// NewRegionAt adds a region that reserves the given chunks, which have to be free, and more as NewRegion does if
+// they have less than reserve bytes.
+func (w *Writer) NewRegionAt(at []tree.Extent, reserve int64) (*Region, error) {
+	number := len(w.regions)
 	if w.writing.Load() {
 		return nil, errors.New("all regions have to be reserved before the first write")
 	}
-	wanted := (reserve + ChunkSize - 1) / ChunkSize
-	if free := w.chunks.available(); wanted > free {
-		return nil, fmt.Errorf("reserving space for region %d: %w", len(w.regions), &OutOfBlocks{Need: wanted * ChunkSize, Have: free * ChunkSize})
+	r := &Region{writer: w, number: number, turn: make(chan struct{})}
+	var err error
+	if r.reservation, err = wholeChunks(at); err == nil {
+		err = w.chunks.takeAt(r.reservation)
 	}
-	r := &Region{
-		writer:      w,
-		number:      len(w.regions),
-		turn:        make(chan struct{}),
-		directories: map[uint32]uint32{},
+	if err != nil {
+		return nil, fmt.Errorf("reserving given chunks for region %d: %w", number, err)
+	}
+	wanted := (reserve+ChunkSize-1)/ChunkSize - (&pool{free: r.reservation}).available()
+	if free := w.chunks.available(); wanted > free {
+		return nil, fmt.Errorf("reserving space for region %d: %w", number, &OutOfBlocks{Need: wanted * ChunkSize, Have: free * ChunkSize})
 	}
 	for wanted > 0 {
 		s := w.chunks.take(uint32(wanted))
-		r.reserved = append(r.reserved, s)
-		wanted -= int64(s.count)
+		r.reservation = append(r.reservation, s)
+		wanted -= int64(s.Count)
 	}
-	if r.number == 0 {
+	r.reserved = slices.Clone(r.reservation)
+	if number == 0 {
 		close(r.turn)
 	}
 	w.regions = append(w.regions, r)
