@@ -171,7 +171,7 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) e
 		return err
 	}
 	root := ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
-	if err := region.WriteTree(ctx, root); err != nil {
+	if _, err := region.WriteTree(ctx, root); err != nil {
 		return err
 	}
 	snapshot := &b.plan.contents.Snapshots[i]
@@ -231,12 +231,12 @@ func (b *build) layout(target *partition) *Layout {
 	}
 	for i, region := range b.regions {
 		placed := region.Layout()
-		entry := LayoutRegion{
-			Blocks:      layoutRuns(placed.Blocks),
-			Free:        layoutExtents(placed.Free),
-			Inodes:      layoutRuns(placed.Inodes),
-			Directories: placed.Directories,
-			Digest:      hexDigest(target.digest(placed.Chunks())),
+		entry := LayoutRegion{Digest: hexDigest(target.digest(placed.Chunks()))}
+		for _, blocks := range placed.Blocks {
+			entry.Blocks = append(entry.Blocks, LayoutRun(blocks))
+		}
+		for _, inodes := range placed.Inodes {
+			entry.Inodes = append(entry.Inodes, LayoutRun(inodes))
 		}
 		for _, s := range b.plan.regions[i].snapshots {
 			snapshot, source := b.plan.contents.Snapshots[s], b.source(s)

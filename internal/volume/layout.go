@@ -7,9 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/layer"
-	"github.com/larder-dev/larder/internal/tree"
 )
 
 // layoutVersion changes when an older reader or a newer writer could no longer work with a layout record.
@@ -44,44 +42,17 @@ type LayoutImage struct {
 type LayoutRegion struct {
 	// Blocks are runs of 4 KiB blocks of the filesystem, made of whole chunks of 128.
 	Blocks []LayoutRun `json:"blocks"`
-	// Free are blocks in them that are free all the same: files that a later entry of their layer replaced.
-	Free []LayoutExtent `json:"free,omitempty"`
 	// Inodes are runs of inode numbers, made of whole chunks of 2,048.
 	Inodes []LayoutRun `json:"inodes"`
-	// Directories counts the directories by block group, which the group descriptors need.
-	Directories map[uint32]uint32 `json:"directories,omitempty"`
 	// Digest is the SHA-256 over the SHA-256 sums of the region's chunks: those of Blocks, then those of Inodes.
 	Digest string        `json:"digest"`
 	Layers []LayoutLayer `json:"layers"`
 }
 
-// LayoutExtent is a run of blocks.
-type LayoutExtent struct {
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
-}
-
-func layoutExtents(extents []tree.Extent) []LayoutExtent {
-	converted := make([]LayoutExtent, len(extents))
-	for i, extent := range extents {
-		converted[i] = LayoutExtent(extent)
-	}
-	return converted
-}
-
-// LayoutRun is a run of blocks or of inodes, of which the first ones were given out.
+// LayoutRun is a run of blocks or of inodes.
 type LayoutRun struct {
 	Start uint32 `json:"start"`
 	Count uint32 `json:"count"`
-	Used  uint32 `json:"used"`
-}
-
-func layoutRuns(runs []ext4.Run) []LayoutRun {
-	converted := make([]LayoutRun, len(runs))
-	for i, run := range runs {
-		converted[i] = LayoutRun(run)
-	}
-	return converted
 }
 
 // LayoutLayer are the facts about a layer that the databases need, without reading it again.
