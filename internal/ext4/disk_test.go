@@ -18,9 +18,29 @@ import (
 // memoryDisk is a sparse disk in memory. It refuses what ChunkWriter's contract forbids.
 type memoryDisk struct {
 	size int64
+	// before is what was on the disk at first.
+	before map[int64][]byte
 
 	mu     sync.Mutex
 	chunks map[int64][]byte // nil for a chunk of zeros that was written
+}
+
+// child returns a disk that begins with what is on this one.
+func (d *memoryDisk) child(size int64) *memoryDisk {
+	child := newMemoryDisk(size)
+	child.before = d.content()
+	return child
+}
+
+// content returns all chunks, those never written left out.
+func (d *memoryDisk) content() map[int64][]byte {
+	all := maps.Clone(d.chunks)
+	for index, chunk := range d.before {
+		if _, written := all[index]; !written {
+			all[index] = chunk
+		}
+	}
+	return all
 }
 
 func newMemoryDisk(size int64) *memoryDisk {
@@ -56,7 +76,10 @@ func (d *memoryDisk) ReadAt(b []byte, offset int64) (int, error) {
 		if at >= d.size {
 			return read, io.EOF
 		}
-		chunk := d.chunks[at/ChunkSize]
+		chunk, written := d.chunks[at/ChunkSize]
+		if !written {
+			chunk = d.before[at/ChunkSize]
+		}
 		if chunk == nil {
 			chunk = zeroChunk
 		}
@@ -87,7 +110,7 @@ func (d *memoryDisk) save(t *testing.T) string {
 	if err := file.Truncate(d.size); err != nil {
 		t.Fatal(err)
 	}
-	for index, chunk := range d.chunks {
+	for index, chunk := range d.content() {
 		if chunk == nil {
 			continue
 		}

@@ -93,7 +93,7 @@ func (r *Region) Close(ctx context.Context) error {
 
 // begin is the start of every call that writes.
 func (r *Region) begin(ctx context.Context) error {
-	r.writer.writing.Store(true)
+	r.writer.begin()
 	if r.closed {
 		return fmt.Errorf("region %d is closed", r.number)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +59,11 @@ type Writer struct {
 	to       ChunkWriter
 	options  Options
 	geometry geometry
-	regions  []*Region
-	writing  atomic.Bool
+	// regions are in the order of their turns; last tells whether the one for Finish is among them.
+	regions []*Region
+	last    bool
+	start   sync.Once
+	writing atomic.Bool
 
 	// failed ends with the first error of any region as its cause.
 	failed context.Context
@@ -102,38 +106,69 @@ func NewWriter(to ChunkWriter, o Options) (*Writer, error) {
 
 // NewRegion adds a region and reserves its first space, in bytes, rounded up to whole chunks. It fails with
 // *OutOfBlocks when there is not enough.
-func (w *Writer) NewRegion(reserve int64) (*Region, error) { return w.NewRegionAt(nil, reserve) }
+func (w *Writer) NewRegion(reserve int64) (*Region, error) {
+	r, err := w.newRegion(nil, reserve)
+	if err != nil {
+		return nil, err
+	}
+	at := len(w.regions)
+	if w.last {
+		at--
+	}
+	w.regions = slices.Insert(w.regions, at, r)
+	return r, nil
+}
 
-// NewRegionAt adds a region that reserves the given chunks, which have to be free, and more as NewRegion does if
-// they have less than reserve bytes.
+// NewRegionAt adds the last region, the one for Finish, which reserves the given chunks and, if they have less than
+// reserve bytes, more as NewRegion does. The chunks have to be free: added before the other regions, it finds its
+// place of the previous filesystem so. Its turn comes last all the same.
 func (w *Writer) NewRegionAt(at []tree.Extent, reserve int64) (*Region, error) {
-	number := len(w.regions)
+	if w.last {
+		return nil, errors.New("there is a last region already")
+	}
+	r, err := w.newRegion(at, reserve)
+	if err != nil {
+		return nil, err
+	}
+	w.regions = append(w.regions, r)
+	w.last = true
+	return r, nil
+}
+
+func (w *Writer) newRegion(at []tree.Extent, reserve int64) (*Region, error) {
 	if w.writing.Load() {
 		return nil, errors.New("all regions have to be reserved before the first write")
 	}
-	r := &Region{writer: w, number: number, turn: make(chan struct{})}
-	var err error
-	if r.reservation, err = wholeChunks(at); err == nil {
-		err = w.chunks.takeAt(r.reservation)
-	}
+	given, err := wholeChunks(at)
 	if err != nil {
-		return nil, fmt.Errorf("reserving given chunks for region %d: %w", number, err)
+		return nil, fmt.Errorf("reserving given space: %w", err)
 	}
-	wanted := (reserve+ChunkSize-1)/ChunkSize - (&pool{free: r.reservation}).available()
+	wanted := (reserve+ChunkSize-1)/ChunkSize - (&pool{free: given}).available()
+	if err := w.chunks.takeAt(given); err != nil {
+		return nil, fmt.Errorf("reserving given space: %w", err)
+	}
 	if free := w.chunks.available(); wanted > free {
-		return nil, fmt.Errorf("reserving space for region %d: %w", number, &OutOfBlocks{Need: wanted * ChunkSize, Have: free * ChunkSize})
+		return nil, fmt.Errorf("reserving space for a region: %w", &OutOfBlocks{Need: wanted * ChunkSize, Have: free * ChunkSize})
 	}
+	r := &Region{writer: w, turn: make(chan struct{}), reservation: given}
 	for wanted > 0 {
 		s := w.chunks.take(uint32(wanted))
 		r.reservation = append(r.reservation, s)
 		wanted -= int64(s.Count)
 	}
 	r.reserved = slices.Clone(r.reservation)
-	if number == 0 {
-		close(r.turn)
-	}
-	w.regions = append(w.regions, r)
 	return r, nil
+}
+
+// begin gives the first region its turn, when something is about to be written.
+func (w *Writer) begin() {
+	w.start.Do(func() {
+		w.writing.Store(true)
+		for i, r := range w.regions {
+			r.number = i
+		}
+		close(w.regions[0].turn)
+	})
 }
 
 // UsageOf returns what containerd's disk usage of a tree will be: the bytes of st_blocks, with those of
