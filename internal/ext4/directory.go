@@ -1,7 +1,9 @@
 package ext4
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -32,50 +34,69 @@ func checkName(name string) error {
 	return nil
 }
 
-// directoryBlocks is how many blocks a directory with these names takes.
-func directoryBlocks(names []string) uint32 {
-	blocks, used := uint32(1), dotsLength
-	for _, name := range names {
-		length := direntLength(name)
-		if used+length > BlockSize {
-			blocks++
-			used = 0
-		}
-		used += length
-	}
-	return blocks
-}
-
-// directory is the content of one as it is written: entries one after the other in each block, the last
-// entry of a block reaching to its end.
-type directory struct {
+// direntBlock is a block of directory entries, one after the other, the last reaching to the end of the block.
+type direntBlock struct {
 	content    []byte
-	used, last int // offsets in the last block
+	used, last int // offsets
 }
 
-func newDirectory(self, parent uint32, names []string) *directory {
-	d := &directory{content: make([]byte, 0, directoryBlocks(names)*BlockSize)}
-	d.content = d.content[:BlockSize]
-	d.add(self, tree.TypeDirectory, ".")
-	d.add(parent, tree.TypeDirectory, "..")
-	return d
-}
-
-func (d *directory) add(inode, fileType uint32, name string) {
-	length := direntLength(name)
-	if d.used+length > BlockSize {
-		d.content = append(d.content, make([]byte, BlockSize)...)
-		d.used, d.last = 0, 0
+func (b *direntBlock) add(inode, fileType uint32, name string) {
+	if b.used > 0 {
+		le.PutUint16(b.content[b.last+4:], uint16(b.used-b.last))
 	}
-	block := d.content[len(d.content)-BlockSize:]
-	if d.used > 0 {
-		le.PutUint16(block[d.last+4:], uint16(d.used-d.last))
-	}
-	entry := block[d.used:]
+	entry := b.content[b.used:]
 	le.PutUint32(entry, inode)
-	le.PutUint16(entry[4:], uint16(BlockSize-d.used))
+	le.PutUint16(entry[4:], uint16(BlockSize-b.used))
 	entry[6], entry[7] = byte(len(name)), direntType(fileType)
 	copy(entry[direntHeader:], name)
-	d.last = d.used
-	d.used += length
+	b.last = b.used
+	b.used += direntLength(name)
+}
+
+// addDots adds "." and "..", which are first in every directory.
+func (b *direntBlock) addDots(self, parent uint32) {
+	b.add(self, tree.TypeDirectory, ".")
+	b.add(parent, tree.TypeDirectory, "..")
+}
+
+// writeDirectory writes a directory's blocks: entries in byte order if one block holds them, else an index in
+// front of blocks of entries in the order of their hashes.
+func (r *Region) writeDirectory(ctx context.Context, p *plan, e *entry, in *inode) error {
+	index, err := newIndex(e.names, r.writer.options.HashSeed)
+	if err != nil {
+		return err
+	}
+	parent := p.parentOf(e)
+	addNames := func(b *direntBlock, names iter.Seq[string]) {
+		for name := range names {
+			child := e.node.Children[name]
+			b.add(p.numberOf(child), child.Type(), name)
+		}
+	}
+	extents, err := r.storeBlocks(ctx, index.blocks(), func(i int, block []byte) {
+		b := direntBlock{content: block}
+		switch {
+		case index == nil:
+			b.addDots(e.number, parent)
+			addNames(&b, slices.Values(e.names))
+		case i == 0:
+			b.addDots(e.number, parent)
+			index.putRoot(block)
+		case i < index.firstLeaf():
+			index.putNode(block, i-1)
+		default:
+			addNames(&b, index.leaf(i-index.firstLeaf()))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if index != nil {
+		in.flags |= flagIndex
+	}
+	if in.links > maxDirectoryLinks {
+		in.links = 1
+	}
+	in.size = int64(index.blocks()) * BlockSize
+	return r.mapBlocks(ctx, in, extents)
 }

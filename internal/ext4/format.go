@@ -12,9 +12,7 @@ const (
 	compatHasJournal  = 0x4
 	compatExtAttr     = 0x8
 	compatResizeInode = 0x10
-	// compatDirIndex allows indexed directories without asking for them: the kernel and e2fsck read large
-	// directories without an index under this feature, and index those that grow out of one block later.
-	compatDirIndex = 0x20
+	compatDirIndex    = 0x20
 
 	incompatFiletype = 0x2
 	incompatRecover  = 0x4
@@ -27,6 +25,7 @@ const (
 	roCompatDirNlink    = 0x20
 	roCompatExtraIsize  = 0x40
 
+	flagIndex   = 0x1000
 	flagExtents = 0x80000
 
 	rootInode      = 2

@@ -14,7 +14,8 @@ import (
 
 // Limits on what a damaged filesystem can make a Reader hold in memory.
 const (
-	maxDirectoryBytes = 256 << 20
+	// maxDirectoryBytes is the largest directory's that can be written.
+	maxDirectoryBytes = (1 + entriesInRoot + maxLeaves) * BlockSize
 	maxMappings       = 1 << 20
 	// maxExtentDepth is EXT4_MAX_EXTENT_DEPTH.
 	maxExtentDepth = 5

@@ -154,6 +154,22 @@ func (r *Region) storeBytes(ctx context.Context, content []byte) ([]tree.Extent,
 	return extents, err
 }
 
+// storeBlocks stores blocks that belong to the tree that is being written. It has fill write each, into zeros.
+func (r *Region) storeBlocks(ctx context.Context, count int, fill func(i int, block []byte)) ([]tree.Extent, error) {
+	var extents []tree.Extent
+	for i := range count {
+		if r.blocks.full() {
+			if err := r.nextChunk(ctx, int64(count-i)*BlockSize); err != nil {
+				return nil, err
+			}
+		}
+		fill(i, r.blocks.space()[:BlockSize])
+		extents = appendRun(extents, r.blocks.advance(BlockSize))
+	}
+	r.placed = append(r.placed, convert[span](extents)...)
+	return extents, nil
+}
+
 // nextChunk hands over the chunk of blocks that is full and begins another one: the next of the reservation,
 // or the lowest free one.
 func (r *Region) nextChunk(ctx context.Context, need int64) error {

@@ -27,7 +27,7 @@ func (w *Writer) superblock(freeBlocks, freeInodes uint32) superblock {
 		224: journalInode,
 		256: 0xC, // default mount options: user_xattr, acl
 		264: now, // creation
-		352: 1,   // directory hashes of signed characters
+		352: hashSignedChars,
 	} {
 		le.PutUint32(s[offset:], value)
 	}
@@ -45,7 +45,7 @@ func (w *Writer) superblock(freeBlocks, freeInodes uint32) superblock {
 	}
 	copy(s[104:], w.options.UUID[:])
 	copy(s[236:], w.options.HashSeed[:])
-	s[252] = 1 // directory hash: half MD4
+	s[252] = hashHalfMD4
 	s[253] = 1 // the journal's blocks are backed up below
 	s[372] = logGroupsPerFlex
 	s.backUpJournal()

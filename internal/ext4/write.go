@@ -106,23 +106,6 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, e *entry, label string
 	return r.inodes.write(ctx, r.writer.to, e.number, in.encode())
 }
 
-func (r *Region) writeDirectory(ctx context.Context, p *plan, e *entry, in *inode) error {
-	d := newDirectory(e.number, p.parentOf(e), e.names)
-	for _, name := range e.names {
-		child := e.node.Children[name]
-		d.add(p.numberOf(child), child.Type(), name)
-	}
-	extents, err := r.storeBytes(ctx, d.content)
-	if err != nil {
-		return err
-	}
-	if in.links > maxDirectoryLinks {
-		in.links = 1
-	}
-	in.size = int64(len(d.content))
-	return r.mapBlocks(ctx, in, extents)
-}
-
 func (r *Region) writeSymlink(ctx context.Context, target string, in *inode) error {
 	in.size = int64(len(target))
 	if len(target) < mappingSize {

@@ -212,7 +212,11 @@ func (w *Writer) blocksOf(n *tree.Node) (int64, error) {
 	}
 	switch n.Type() {
 	case tree.TypeDirectory:
-		blocks += int64(directoryBlocks(n.Names()))
+		index, err := newIndex(n.Names(), w.options.HashSeed)
+		if err != nil {
+			return 0, err
+		}
+		blocks += int64(index.blocks())
 	case tree.TypeRegular:
 		blocks += int64(blockCount(n.Extents)) + int64(extentTreeBlocks(n.Extents))
 	case tree.TypeSymlink:
