@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/larder-dev/larder/internal/tree"
@@ -14,17 +15,24 @@ import (
 
 // maxTree bounds what one layer's names and attributes may need in memory, in bytes: a hostile gzip stream
 // holds a thousand times its size in headers. It allows for about two and a half million entries, several
-// times what the largest layers of public images have.
+// times what the largest layers of public images have. What an entry needs only while it is read is bounded by
+// archive/tar: 1 MiB of PAX header, long name or sparse map (maxSpecialFileSize), which is some tens of MiB once
+// it is parsed.
 const maxTree = 1 << 30
 
 // entryCost is what an entry needs in memory beside its strings, in bytes: a tree.Node, its place in its
 // directory's map, and the note of a directory's times.
 const entryCost = 400
 
+// xattrCost is what an extended attribute needs in memory beside its bytes, in bytes: the smallest map has room
+// for eight.
+const xattrCost = 350
+
 // applier builds the tree from entries, one after the other.
 type applier struct {
 	store  Store
 	bottom bool
+	limit  int64
 	root   *tree.Node
 	// implicit has the directories that came to be as another entry's parent.
 	implicit      map[*tree.Node]*implicitDirectory
@@ -36,7 +44,8 @@ type applier struct {
 	emptied map[*tree.Node]bool
 	// times are set at the end, by name: what is written into a directory must not change them.
 	times []directoryTimes
-	cost  int64
+	// cost and stored are in bytes: what the tree needs in memory, and the sizes of the files so far.
+	cost, stored int64
 }
 
 type directoryTimes struct {
@@ -44,10 +53,11 @@ type directoryTimes struct {
 	mtime, atime time.Time
 }
 
-func newApplier(store Store, bottom bool) *applier {
+func newApplier(store Store, spec Spec) *applier {
 	return &applier{
 		store:    store,
-		bottom:   bottom,
+		bottom:   spec.Bottom,
+		limit:    spec.Limit,
 		root:     tree.NewDirectory(0o755, minTime),
 		implicit: map[*tree.Node]*implicitDirectory{},
 		heirs:    map[*tree.Node]*aclHeir{},
@@ -56,14 +66,16 @@ func newApplier(store Store, bottom bool) *applier {
 }
 
 func (a *applier) applyAll(ctx context.Context, source *source, entries *tar.Reader) error {
+	var last string
 	for {
 		header, err := entries.Next()
 		if err == io.EOF { //nolint:errorlint // a wrapped one is the blob's own error, not the end of the tar
 			break
 		}
 		if err != nil {
-			return source.explain(err)
+			return fmt.Errorf("reading the tar after %q: %w", last, source.explain(err))
 		}
+		last = header.Name
 		// It says nothing about a file, not even by its name.
 		if header.Typeflag == tar.TypeXGlobalHeader {
 			continue
@@ -71,7 +83,7 @@ func (a *applier) applyAll(ctx context.Context, source *source, entries *tar.Rea
 		content := &entryReader{entries: entries}
 		err = a.apply(ctx, header, content)
 		if content.err != nil {
-			return source.explain(content.err)
+			return fmt.Errorf("reading layer entry %q: %w", header.Name, source.explain(content.err))
 		}
 		if failed := (*storeError)(nil); errors.As(err, &failed) {
 			return fmt.Errorf("storing layer entry %q: %w", header.Name, failed.err)
@@ -107,16 +119,21 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 	if err != nil || name == "" {
 		return err
 	}
+	if err := checkPath(name); err != nil {
+		return err
+	}
 	if err := a.charge(header); err != nil {
 		return err
 	}
+	// Names and attributes are parts of the PAX header that brought them, up to 1 MiB: what is kept is copied.
+	name, header.Linkname = strings.Clone(name), strings.Clone(header.Linkname)
 	parents, base := path.Split(name)
 	parent, err := resolve(a.root, childInMemory, parents)
 	if err != nil {
 		return err
 	}
-	if length := len(parent.String()) + len("/") + len(base); length > maxPath {
-		return fmt.Errorf("a path of %d bytes is longer than the %d bytes that Linux allows", length, maxPath)
+	if err := checkPath(parent.String() + "/" + base); err != nil {
+		return err
 	}
 	directory, err := a.ensureDirectory(parent.components)
 	if err != nil {
@@ -140,7 +157,9 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 func (a *applier) charge(header *tar.Header) error {
 	a.cost += entryCost + int64(len(header.Name)) + int64(len(header.Linkname))
 	for key, value := range header.PAXRecords {
-		a.cost += int64(len(key)) + int64(len(value))
+		if strings.HasPrefix(key, paxXattr) {
+			a.cost += xattrCost + int64(len(key)) + int64(len(value))
+		}
 	}
 	return checkCost(a.cost)
 }
@@ -172,7 +191,7 @@ func (a *applier) write(ctx context.Context, directory *tree.Node, base string, 
 	if err := a.setAttributes(node, header); err != nil {
 		return err
 	}
-	directory.Children[base] = node
+	directory.Children[strings.Clone(base)] = node
 	if !node.IsDirectory() {
 		node.Links++
 	}
@@ -185,15 +204,7 @@ func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Re
 	case tar.TypeDir:
 		return tree.NewDirectory(0, minTime), nil
 	case tar.TypeReg, tar.TypeGNUSparse:
-		node := &tree.Node{Mode: tree.TypeRegular, Size: header.Size}
-		if header.Size > 0 {
-			extents, err := a.store.Store(ctx, content, header.Size)
-			if err != nil {
-				return nil, &storeError{err}
-			}
-			node.Extents = extents
-		}
-		return node, nil
+		return a.newFile(ctx, header.Size, content)
 	case tar.TypeLink:
 		return a.linkTarget(header.Linkname)
 	case tar.TypeSymlink:
@@ -208,11 +219,32 @@ func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Re
 	return nil, fmt.Errorf("the entry type %q is unknown", header.Typeflag)
 }
 
+func (a *applier) newFile(ctx context.Context, size int64, content io.Reader) (*tree.Node, error) {
+	node := &tree.Node{Mode: tree.TypeRegular, Size: size}
+	if size == 0 {
+		return node, nil
+	}
+	if size > a.limit-a.stored {
+		return nil, &LimitError{Limit: a.limit}
+	}
+	a.stored += size
+	extents, err := a.store.Store(ctx, content, size)
+	if err != nil {
+		return nil, &storeError{err}
+	}
+	node.Extents = extents
+	return node, nil
+}
+
 // linkTarget finds the inode that a hard link names. Lower layers are not searched: containerd has none of
 // their files in the directory that it unpacks to, and fails as well.
 func (a *applier) linkTarget(name string) (*tree.Node, error) {
-	if _, err := cleanName(name); err != nil {
-		return nil, fmt.Errorf("the hard link's target %q: %w", name, err)
+	cleaned, err := cleanName(name)
+	if err == nil {
+		err = checkPath(cleaned)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the hard link's target %.300q: %w", name, err)
 	}
 	// The name is not cleaned: a ".." after a symbolic link means the parent of where that leads.
 	parents, base := path.Split(name)

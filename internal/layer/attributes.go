@@ -108,7 +108,7 @@ func setXattrs(node *tree.Node, records map[string]string) error {
 		if node.Xattrs == nil {
 			node.Xattrs = map[string]string{}
 		}
-		node.Xattrs[name] = value
+		node.Xattrs[strings.Clone(name)] = strings.Clone(value)
 	}
 	return nil
 }

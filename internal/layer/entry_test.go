@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/opencontainers/go-digest"
 )
 
 func TestBadEntries(t *testing.T) {
@@ -91,7 +89,7 @@ func TestSparse(t *testing.T) {
 	blob := concat(header, bytes.Repeat([]byte("x"), 512), make([]byte, 1024))
 
 	store := &memory{}
-	diff, err := Read(context.Background(), bytes.NewReader(blob), digest.FromBytes(blob), true, store)
+	diff, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, true), store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +100,7 @@ func TestSparse(t *testing.T) {
 }
 
 func TestTreeIsBounded(t *testing.T) {
-	applier := newApplier(&memory{}, true)
+	applier := newApplier(&memory{}, Spec{Bottom: true, Limit: 1 << 20})
 	applier.cost = maxTree - 1
 	err := applier.apply(context.Background(), &tar.Header{Name: "one/more"}, strings.NewReader(""))
 	if err == nil || !strings.Contains(err.Error(), "1024 MiB") {

@@ -22,3 +22,16 @@ func (e *EntryError) Error() string { return fmt.Sprintf("layer entry %q: %v", e
 
 // Unwrap returns the cause.
 func (e *EntryError) Unwrap() error { return e.Err }
+
+// LimitError says that a layer unpacks to more than the volume that it is for. Where one file alone is too long,
+// it is in an [EntryError].
+type LimitError struct {
+	// Limit is the volume's size in bytes.
+	Limit int64
+}
+
+// Error says what may be the matter, with the limit in GiB.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the layer unpacks to more than the volume's %.4g GiB: it is a decompression bomb, or the volume is too small",
+		float64(e.Limit)/(1<<30))
+}

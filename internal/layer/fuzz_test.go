@@ -8,8 +8,6 @@ import (
 	"io"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/larder-dev/larder/internal/tree"
 )
 
@@ -37,13 +35,12 @@ func FuzzRead(f *testing.F) {
 	f.Add(zstandard(f, seed))
 	f.Add(tarOf(f, symlink("a", "b"), symlink("b", "a"), file("a/c", ""), directory("a", 0o700)))
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		diffID := digest.FromBytes(blob)
-		bottom, err := Read(context.Background(), bytes.NewReader(blob), diffID, true, discard{})
+		bottom, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, true), discard{})
 		if err != nil {
 			return
 		}
 		checkTree(t, bottom.Root())
-		upper, err := Read(context.Background(), bytes.NewReader(blob), diffID, false, discard{})
+		upper, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, false), discard{})
 		if err != nil {
 			return
 		}

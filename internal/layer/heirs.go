@@ -34,8 +34,16 @@ func (a *applier) giveACLs(directory, node *tree.Node) {
 		return
 	}
 	list := directory.Xattrs[aclDefault]
-	a.cost += int64(len(list))
+	a.cost += listCost(list)
 	inheritACLs(node, list)
+}
+
+// listCost is what a node's inherited lists need in memory, in bytes: its access list is its own.
+func listCost(list string) int64 {
+	if list == "" {
+		return 0
+	}
+	return xattrCost + int64(len(list))
 }
 
 // giveImplicitACLs does the same for an implicit directory, which may have lists below.

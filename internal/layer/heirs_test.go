@@ -190,7 +190,7 @@ func TestInheritedACLsAreBounded(t *testing.T) {
 	given, heir := directory("d", 0o755).xattr(aclDefault, forUser(1000)), file("d/f", "")
 	for reason, inherit := range map[string]func() error{
 		"within a layer": func() error {
-			a := newApplier(&memory{}, true)
+			a := newApplier(&memory{}, Spec{Bottom: true, Limit: 1 << 20})
 			for _, e := range []entry{given, heir} {
 				if err := a.apply(t.Context(), &e.Header, strings.NewReader("")); err != nil {
 					return err

@@ -92,7 +92,7 @@ func (d *Diff) Inherit(lower []Lower) error {
 	}
 	for _, heir := range d.heirs {
 		heir.settle()
-		if d.cost += int64(len(heir.list)); checkCost(d.cost) != nil {
+		if d.cost += listCost(heir.list); checkCost(d.cost) != nil {
 			return fmt.Errorf("inheriting access control lists: %w", checkCost(d.cost))
 		}
 	}

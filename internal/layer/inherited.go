@@ -105,7 +105,7 @@ func inheritedCost(origin *tree.Node) int64 {
 	var cost int64
 	for name, value := range origin.Xattrs {
 		if inheritable(name) {
-			cost += int64(len(name)) + int64(len(value))
+			cost += xattrCost + int64(len(name)) + int64(len(value))
 		}
 	}
 	return cost

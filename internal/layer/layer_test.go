@@ -119,11 +119,16 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 	return buffer.Bytes()
 }
 
+// spec is that of a layer whose uncompressed stream is given, for a volume of 1 GiB.
+func spec(uncompressed []byte, bottom bool) Spec {
+	return Spec{DiffID: digest.FromBytes(uncompressed), Bottom: bottom, Limit: 1 << 30}
+}
+
 func read(t testing.TB, bottom bool, entries ...entry) (*Diff, *memory, error) {
 	t.Helper()
 	blob := tarOf(t, entries...)
 	store := &memory{}
-	diff, err := Read(context.Background(), bytes.NewReader(blob), digest.FromBytes(blob), bottom, store)
+	diff, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, bottom), store)
 	return diff, store, err
 }
 

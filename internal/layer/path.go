@@ -32,6 +32,13 @@ func cleanName(name string) (string, error) {
 	return cleaned, nil
 }
 
+func checkPath(name string) error {
+	if len(name) > maxPath {
+		return fmt.Errorf("a path of %d bytes is longer than the %d bytes that Linux allows", len(name), maxPath)
+	}
+	return nil
+}
+
 func checkComponent(name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("a path component of %d bytes is longer than the %d bytes that Linux allows", len(name), maxName)

@@ -37,13 +37,24 @@ type Diff struct {
 // Root returns the directory that the overlayfs snapshotter calls "fs". It is complete after [Diff.Inherit].
 func (d *Diff) Root() *tree.Node { return d.root }
 
-// Read unpacks a layer blob, checks its DiffID, and reads the blob to its end. bottom says that the layer has
-// none below it. Files' bytes go to the store even if a later entry replaces the file.
+// Spec says what a layer has to be.
+type Spec struct {
+	// DiffID is the digest of the uncompressed stream.
+	DiffID digest.Digest
+	// Bottom says that the layer has none below it.
+	Bottom bool
+	// Limit bounds the uncompressed stream and the sum of the files' sizes, each in bytes: sparse files are longer
+	// than their part of the stream. The size of the volume is right, since no layer that fits is longer.
+	Limit int64
+}
+
+// Read unpacks a layer blob, checks its DiffID, and reads the blob to its end. Files' bytes go to the store even
+// if a later entry replaces the file.
 //
-// Errors are [ErrContent], an [*EntryError], or what the blob, the store or the context returned.
-func Read(ctx context.Context, blob io.Reader, diffID digest.Digest, bottom bool, store Store) (*Diff, error) {
-	if err := diffID.Validate(); err != nil {
-		return nil, fmt.Errorf("checking the DiffID %q: %w", diffID, err)
+// Errors are [ErrContent], an [*EntryError], a [*LimitError], or what the blob, the store or the context returned.
+func Read(ctx context.Context, blob io.Reader, spec Spec, store Store) (*Diff, error) {
+	if err := spec.DiffID.Validate(); err != nil {
+		return nil, fmt.Errorf("checking the DiffID %q: %w", spec.DiffID, err)
 	}
 	stream, err := openStream(ctx, blob)
 	if err != nil {
@@ -51,9 +62,10 @@ func Read(ctx context.Context, blob io.Reader, diffID digest.Digest, bottom bool
 	}
 	defer stream.close()
 
-	verifier := diffID.Verifier()
-	uncompressed := bufio.NewReaderSize(io.TeeReader(stream.uncompressed, verifier), tarBuffer)
-	applier := newApplier(store, bottom)
+	limited := &limitedReader{stream: stream.uncompressed, limit: spec.Limit}
+	verifier := spec.DiffID.Verifier()
+	uncompressed := bufio.NewReaderSize(io.TeeReader(limited, verifier), tarBuffer)
+	applier := newApplier(store, spec)
 	if err := applier.applyAll(ctx, stream.source, tar.NewReader(uncompressed)); err != nil {
 		return nil, err
 	}
@@ -64,10 +76,10 @@ func Read(ctx context.Context, blob io.Reader, diffID digest.Digest, bottom bool
 		return nil, err
 	}
 	if !verifier.Verified() {
-		return nil, fmt.Errorf("%w: the uncompressed stream does not have the DiffID %s", ErrContent, diffID)
+		return nil, fmt.Errorf("%w: the uncompressed stream does not have the DiffID %s", ErrContent, spec.DiffID)
 	}
 	return &Diff{
-		root: applier.root, bottom: bottom, implicit: applier.implicitOrder, inherited: bottom,
+		root: applier.root, bottom: spec.Bottom, implicit: applier.implicitOrder, inherited: spec.Bottom,
 		heirs: applier.heirOrder, cost: applier.cost,
 	}, nil
 }

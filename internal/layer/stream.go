@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -15,8 +16,10 @@ import (
 // blobBuffer is the read-ahead on the compressed stream in bytes, enough to look at its magic number.
 const blobBuffer = 64 << 10
 
-// maxZstdWindow bounds the memory of one zstd stream in bytes. It is what the zstd tool itself accepts unless
-// told otherwise (ZSTD_WINDOWLOG_LIMIT_DEFAULT is 27), so no common tool writes more.
+// maxZstdWindow bounds the memory of one zstd stream in bytes: the decoder keeps about one window. It is what
+// "zstd --ultra -22" and "--long" need, and what the zstd tool itself reads unless told otherwise
+// (ZSTD_WINDOWLOG_LIMIT_DEFAULT is 27); BuildKit, nerdctl, Docker and skopeo write 32 MiB at most. containerd takes
+// 512 MiB.
 const maxZstdWindow = 128 << 20
 
 var (
@@ -44,15 +47,32 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain returns what made reading fail: the blob's own error, else damaged content.
+// explain returns what made reading fail: the blob's own error, the limit, else damaged content.
 func (s *source) explain(err error) error {
 	if s.err != nil {
 		return fmt.Errorf("reading the layer blob: %w", s.err)
+	}
+	if errors.As(err, new(*LimitError)) {
+		return err
 	}
 	if err == io.EOF { //nolint:errorlint // a wrapped one says more than that the end came early
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("%w: %w", ErrContent, err)
+}
+
+// limitedReader fails where the stream is longer than the limit in bytes.
+type limitedReader struct {
+	stream      io.Reader
+	limit, read int64
+}
+
+func (r *limitedReader) Read(p []byte) (int, error) {
+	n, err := r.stream.Read(p)
+	if r.read += int64(n); r.read > r.limit {
+		return 0, &LimitError{Limit: r.limit}
+	}
+	return n, err
 }
 
 // stream is the uncompressed layer.

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/opencontainers/go-digest"
 )
 
 func gzipped(t testing.TB, parts ...[]byte) []byte {
@@ -73,7 +72,7 @@ func TestCompressions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			blob, store := bytes.NewReader(c.blob), &memory{}
 			// Half of what is asked for, so that no reader depends on full reads.
-			diff, err := Read(context.Background(), iotest.HalfReader(blob), digest.FromBytes(plain), true, store)
+			diff, err := Read(context.Background(), iotest.HalfReader(blob), spec(plain, true), store)
 			if err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
@@ -89,7 +88,7 @@ func TestCompressions(t *testing.T) {
 }
 
 func TestEmptyBlobIsAnEmptyLayer(t *testing.T) {
-	diff, err := Read(context.Background(), strings.NewReader(""), digest.FromString(""), true, &memory{})
+	diff, err := Read(context.Background(), strings.NewReader(""), spec(nil, true), &memory{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +99,7 @@ func TestEmptyBlobIsAnEmptyLayer(t *testing.T) {
 
 func TestDataAfterTheTarCountsForTheDiffID(t *testing.T) {
 	padded := concat(sample(t), []byte("what some tools leave behind"))
-	if _, err := Read(context.Background(), bytes.NewReader(gzipped(t, padded)), digest.FromBytes(padded), true, &memory{}); err != nil {
+	if _, err := Read(context.Background(), bytes.NewReader(gzipped(t, padded)), spec(padded, true), &memory{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,7 +127,7 @@ func TestDamagedContent(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := Read(context.Background(), bytes.NewReader(c.blob), digest.FromBytes(plain), true, &memory{})
+			_, err := Read(context.Background(), bytes.NewReader(c.blob), spec(plain, true), &memory{})
 			if !errors.Is(err, ErrContent) {
 				t.Errorf("%s: got error %v, want ErrContent", c.reason, err)
 			}
@@ -150,7 +149,7 @@ func TestTheBlobsOwnErrorIsNotDamage(t *testing.T) {
 	for name, blob := range map[string][]byte{"plain": sample(t), "gzip": gzipped(t, sample(t)), "zstd": zstandard(t, sample(t))} {
 		for _, cut := range []int{0, 5, len(blob) / 2, len(blob)} {
 			reader := io.MultiReader(bytes.NewReader(blob[:cut]), iotest.ErrReader(broken))
-			_, err := Read(context.Background(), reader, digest.FromBytes(sample(t)), true, &memory{})
+			_, err := Read(context.Background(), reader, spec(sample(t), true), &memory{})
 			if !errors.Is(err, broken) || errors.Is(err, ErrContent) {
 				t.Errorf("%s failing after %d bytes: got error %v, want the blob's own", name, cut, err)
 			}
@@ -172,7 +171,7 @@ func (c cancelling) Read(p []byte) (int, error) {
 func TestReadStopsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	blob := bytes.NewReader(sample(t))
-	_, err := Read(ctx, cancelling{blob, cancel}, digest.FromBytes(sample(t)), true, &memory{})
+	_, err := Read(ctx, cancelling{blob, cancel}, spec(sample(t), true), &memory{})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrContent) {
 		t.Errorf("got error %v, want context.Canceled", err)
 	}
@@ -183,7 +182,7 @@ func TestReadStopsWithTheContext(t *testing.T) {
 
 func TestStoreErrorNamesTheEntry(t *testing.T) {
 	blob := sample(t)
-	_, err := Read(context.Background(), bytes.NewReader(blob), digest.FromBytes(blob), true, &memory{limit: 100})
+	_, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, true), &memory{limit: 100})
 	if err == nil || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("got error %v, want the store's, with the entry's name", err)
 	}
@@ -194,7 +193,7 @@ func TestStoreErrorNamesTheEntry(t *testing.T) {
 }
 
 func TestUnknownDigestAlgorithm(t *testing.T) {
-	if _, err := Read(context.Background(), strings.NewReader(""), "md5:00", true, &memory{}); err == nil {
+	if _, err := Read(context.Background(), strings.NewReader(""), Spec{DiffID: "md5:00"}, &memory{}); err == nil {
 		t.Error("a DiffID that cannot be checked was accepted")
 	}
 }
