@@ -191,7 +191,9 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*lay
 	}
 	defer blob.Close()
 	counted := &countingReader{Reader: blob, count: func(n int64) { b.progress(b.read.Add(n)) }}
-	diff, err := layer.Read(ctx, counted, source.layer.DiffID, b.parents[i] < 0, region)
+	diff, err := layer.Read(ctx, counted, layer.Spec{
+		DiffID: source.layer.DiffID, Bottom: b.parents[i] < 0, Limit: b.plan.Size,
+	}, region)
 	if errors.Is(err, layer.ErrContent) {
 		// A blob that was altered seldom decompresses either. Its own digest, at its end, says which it is.
 		if _, blobErr := io.Copy(io.Discard, blob); blobErr != nil {
