@@ -2,10 +2,8 @@ package layer
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -66,36 +64,6 @@ func TestBadEntries(t *testing.T) {
 				t.Error("a bad entry was taken for damaged content: fetching it again would not help")
 			}
 		})
-	}
-}
-
-// TestSparse reads an old GNU sparse file of 1 MiB that has 512 bytes, at 4,096.
-func TestSparse(t *testing.T) {
-	header := make([]byte, 512)
-	copy(header, "sparse")
-	copy(header[100:], "0000644\x000000000\x000000000\x00")
-	copy(header[124:], "00000001000\x00")
-	copy(header[136:], "00000001750\x00")
-	copy(header[156:], "S")
-	copy(header[257:], "ustar  \x00")
-	copy(header[386:], "00000010000\x0000000001000\x00")
-	copy(header[483:], "00004000000\x00")
-	copy(header[148:], "        ")
-	sum := 0
-	for _, b := range header {
-		sum += int(b)
-	}
-	copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
-	blob := concat(header, bytes.Repeat([]byte("x"), 512), make([]byte, 1024))
-
-	store := &memory{}
-	diff, err := Read(context.Background(), bytes.NewReader(blob), spec(blob, true), store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := strings.Repeat("\x00", 4096) + strings.Repeat("x", 512) + strings.Repeat("\x00", 1<<20-4096-512)
-	if got := store.content(diff.Root().Children["sparse"]); got != want {
-		t.Error("the holes did not become zeros")
 	}
 }
 

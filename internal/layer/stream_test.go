@@ -197,3 +197,33 @@ func TestUnknownDigestAlgorithm(t *testing.T) {
 		t.Error("a DiffID that cannot be checked was accepted")
 	}
 }
+
+// TestEveryCut cuts a small layer at each of its bytes, and appends some: none may pass for the whole.
+func TestEveryCut(t *testing.T) {
+	plain := tarOf(t, file("a", "some content"), file("b", "2"))
+	for kind, blob := range map[string][]byte{
+		"plain": plain, "gzip": gzipped(t, plain), "gzip of two members": gzipped(t, plain[:700], plain[700:]),
+		"zstd": zstandard(t, plain), "zstd of two frames": concat(zstandard(t, plain[:700]), zstandard(t, plain[700:])),
+	} {
+		for cut := range blob {
+			_, err := Read(context.Background(), bytes.NewReader(blob[:cut]), spec(plain, true), &memory{})
+			if !errors.Is(err, ErrContent) {
+				t.Errorf("%s cut to %d of %d bytes: got error %v, want ErrContent", kind, cut, len(blob), err)
+			}
+		}
+		for extra := 1; extra <= 20; extra++ {
+			_, err := Read(context.Background(), bytes.NewReader(concat(blob, make([]byte, extra))), spec(plain, true), &memory{})
+			if !errors.Is(err, ErrContent) {
+				t.Errorf("%s with %d zeros behind it: got error %v, want ErrContent", kind, extra, err)
+			}
+		}
+	}
+}
+
+func TestSkippableFrameAtTheEnd(t *testing.T) {
+	plain := sample(t)
+	blob := concat(zstandard(t, plain), []byte{0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4})
+	if _, err := Read(context.Background(), bytes.NewReader(blob), spec(plain, true), &memory{}); err != nil {
+		t.Errorf("zstd:chunked keeps its table there: %v", err)
+	}
+}
