@@ -76,10 +76,6 @@ func (a *applier) applyAll(ctx context.Context, source *source, entries *tar.Rea
 			return fmt.Errorf("reading the tar after %q: %w", last, source.explain(err))
 		}
 		last = header.Name
-		// It says nothing about a file, not even by its name.
-		if header.Typeflag == tar.TypeXGlobalHeader {
-			continue
-		}
 		content := &entryReader{entries: entries}
 		err = a.apply(ctx, header, content)
 		if content.err != nil {
@@ -181,6 +177,9 @@ func (a *applier) write(ctx context.Context, directory *tree.Node, base string, 
 		return a.setAttributes(existing, header)
 	}
 	remove(directory, base)
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
 	node, err := a.newNode(ctx, header, content)
 	if err != nil {
 		return err

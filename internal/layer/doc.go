@@ -38,7 +38,8 @@
 //   - Times before 1970 or after 2262 become 1970; an access time is never older than the modification time.
 //     time.go, boundTime and latestTime. Directories get theirs at the very end, by name and through symbolic
 //     links. tar.go, applyNaive.
-//   - PAX global headers are ignored; unknown types are an error. tar.go, createTarFile.
+//   - PAX global headers are not files, but their names are names: parents are made, and what was there goes.
+//     Unknown types are an error. tar.go, applyNaive and createTarFile.
 //
 // # Names that lead out of the layer
 //

@@ -77,6 +77,10 @@ func hardlink(name, target string) entry {
 	return entry{Header: tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: target}}
 }
 
+func globalHeader(name string) entry {
+	return entry{Header: tar.Header{Name: name, Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}}
+}
+
 // with changes a header.
 func (e entry) with(change func(*tar.Header)) entry {
 	change(&e.Header)

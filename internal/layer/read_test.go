@@ -145,12 +145,11 @@ func TestRead(t *testing.T) {
 			want: map[string]string{".": emptyRoot, "b": `100644 0:0 @1000 "1"`, "d": "040755 0:0 @1000", "d/keep": `100644 0:0 @1000 "2"`},
 		},
 		"a PAX global header": {
-			reason: "git archive writes one, and it is no file",
+			reason: "git archive and GNU tar write one: it is no file, but containerd makes room and parents for it",
 			entries: []entry{
-				{Header: tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "pax_global_header", PAXRecords: map[string]string{"comment": "x"}}},
-				file("a", "1"),
+				file("a", "1"), file("b", "2"), globalHeader("pax_global_header"), globalHeader("tmp/GlobalHead.1.1"), globalHeader("b"),
 			},
-			want: map[string]string{".": emptyRoot, "a": `100644 0:0 @1000 "1"`},
+			want: map[string]string{".": emptyRoot, "a": `100644 0:0 @1000 "1"`, "tmp": "040755 0:0 @0"},
 		},
 		"a long name": {
 			reason:  "255 bytes are allowed, for what a whiteout names as well",
