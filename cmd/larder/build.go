@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/internal/volume"
 )
@@ -17,6 +18,7 @@ type buildFlags struct {
 	volumeSize gibibytes
 	output     string
 	snapshot   bool
+	ebsPuts    float64
 	plainHTTP  bool
 	json       bool
 }
@@ -44,6 +46,7 @@ finds them.`,
 	set.Var(&flags.volumeSize, "volume-size", "size of the volume, such as 20Gi (default: what the images need, and a quarter more)")
 	set.StringVar(&flags.output, "output", "", "write a raw disk to this file")
 	set.BoolVar(&flags.snapshot, "snapshot", false, "write an EBS snapshot, and wait until it is completed")
+	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks to send to AWS in a second, up to the account's quota for PutSnapshotBlock")
 	set.BoolVar(&flags.plainHTTP, "plain-http", false, "speak to registries without TLS")
 	set.BoolVar(&flags.json, "json", false, "write progress and the result as lines of JSON")
 	if err := command.MarkFlagRequired("image"); err != nil {

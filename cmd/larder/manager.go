@@ -42,6 +42,7 @@ type managerFlags struct {
 	metricsAddress string
 	probeAddress   string
 	leaderElection bool
+	ebsPuts        float64
 }
 
 func newManager(to streams) *cobra.Command {
@@ -61,6 +62,7 @@ them. Its log, lines of JSON, goes to standard error.`,
 	set.StringVar(&flags.metricsAddress, "metrics-bind-address", ":8080", "where to serve metrics; 0 serves none")
 	set.StringVar(&flags.probeAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz; 0 serves none")
 	set.BoolVar(&flags.leaderElection, "leader-elect", false, "work only while holding the lease, so that several replicas may run")
+	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks that all builds together send to AWS in a second, up to the account's quota for PutSnapshotBlock")
 	return command
 }
 
@@ -94,7 +96,7 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	if err := addProbes(manager); err != nil {
 		return err
 	}
-	if err := addSnapshots(ctx, manager, ebs.New(awsConfig, ebs.Options{}), awsConfig.Region); err != nil {
+	if err := addSnapshots(ctx, manager, ebs.New(awsConfig, ebs.Options{PutsPerSecond: flags.ebsPuts}), awsConfig.Region); err != nil {
 		return err
 	}
 	if err := addBindings(ctx, manager); err != nil {

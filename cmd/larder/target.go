@@ -20,7 +20,7 @@ type target interface {
 
 func newTarget(flags buildFlags, report reporter) target {
 	if flags.snapshot {
-		return &snapshotTarget{images: flags.images, report: report}
+		return &snapshotTarget{images: flags.images, putsPerSecond: flags.ebsPuts, report: report}
 	}
 	return &fileTarget{path: flags.output, report: report}
 }
@@ -52,9 +52,10 @@ const maxDescription = 255
 
 // snapshotTarget is an EBS snapshot.
 type snapshotTarget struct {
-	images []string
-	report reporter
-	id     string
+	images        []string
+	putsPerSecond float64
+	report        reporter
+	id            string
 }
 
 func (s *snapshotTarget) create(ctx context.Context, size int64) (volume.Output, error) {
@@ -62,7 +63,7 @@ func (s *snapshotTarget) create(ctx context.Context, size int64) (volume.Output,
 	if err != nil {
 		return nil, err
 	}
-	client := ebs.New(configuration, ebs.Options{})
+	client := ebs.New(configuration, ebs.Options{PutsPerSecond: s.putsPerSecond})
 	description := "Larder: " + strings.Join(s.images, ", ")
 	upload, err := client.Start(ctx, ebs.StartInput{
 		VolumeSize:  size,

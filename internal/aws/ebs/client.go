@@ -9,6 +9,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 )
 
@@ -18,6 +19,9 @@ type Options struct {
 	// default of 64 is coldsnap's (https://github.com/awslabs/coldsnap/blob/develop/src/upload.rs), and at
 	// 60 ms a block reaches the quota of about 1,000 puts a second.
 	Workers int
+	// PutsPerSecond is how many blocks all uploads of the Client together send in a second, repeated ones
+	// counted again. The default is DefaultPutsPerSecond.
+	PutsPerSecond float64
 	// AttemptTimeout bounds one attempt of one call, its answer's body included. The default is 30 s.
 	AttemptTimeout time.Duration
 	// Backoff is the wait between attempts. The default is the SDK's exponential one, at most 5 s.
@@ -25,6 +29,10 @@ type Options struct {
 	// Clock says when to stop retrying. The default is the system's.
 	Clock clock.PassiveClock
 }
+
+// DefaultPutsPerSecond is the quota that AWS gives an account in a Region for PutSnapshotBlock, in calls a second,
+// until it is raised: https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
+const DefaultPutsPerSecond = 1000
 
 const (
 	defaultWorkers        = 64
@@ -35,6 +43,9 @@ const (
 func (o Options) withDefaults() Options {
 	if o.Workers <= 0 {
 		o.Workers = defaultWorkers
+	}
+	if o.PutsPerSecond <= 0 {
+		o.PutsPerSecond = DefaultPutsPerSecond
 	}
 	if o.AttemptTimeout <= 0 {
 		o.AttemptTimeout = defaultAttemptTimeout
@@ -52,8 +63,10 @@ func (o Options) withDefaults() Options {
 type Client struct {
 	options Options
 	retryer *retry.Standard
-	ebs     *ebs.Client
-	ec2     *ec2.Client
+	// puts has a token for each PutSnapshotBlock that may be sent now.
+	puts *rate.Limiter
+	ebs  *ebs.Client
+	ec2  *ec2.Client
 }
 
 // New returns a client. A configuration with an HTTP client that is not the SDK's own keeps it, and then
@@ -65,8 +78,10 @@ func New(cfg aws.Config, options Options) *Client {
 	return &Client{
 		options: options,
 		retryer: retryer,
-		ebs:     ebs.NewFromConfig(cfg, func(o *ebs.Options) { o.Retryer = retryer }),
-		ec2:     ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.Retryer = retryer }),
+		// All workers may begin together; from then on the rate rules.
+		puts: rate.NewLimiter(rate.Limit(options.PutsPerSecond), options.Workers),
+		ebs:  ebs.NewFromConfig(cfg, func(o *ebs.Options) { o.Retryer = retryer }),
+		ec2:  ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.Retryer = retryer }),
 	}
 }
 

@@ -1,11 +1,14 @@
 package ebs
 
 import (
+	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 
 	larderaws "github.com/larder-dev/larder/internal/aws"
@@ -42,6 +45,12 @@ type patientRetryer struct {
 	giveUp time.Time
 	// appearsBy is until when "does not exist" may only mean "not yet".
 	appearsBy time.Time
+	// limiter has a token for each attempt, or is nil where no limit is known.
+	//
+	// The SDK's adaptive mode could find a rate by itself, but it is called experimental, starts without any
+	// limit and learns by being refused; the quota is known. A throttle means that others use the account too:
+	// then the wait between attempts grows.
+	limiter *rate.Limiter
 	// outcomeUnknown is set once an attempt failed that may have taken effect.
 	outcomeUnknown atomic.Bool
 }
@@ -58,6 +67,19 @@ func (c *Client) patient(appearsBy time.Time) *patientRetryer {
 
 // MaxAttempts returns 0, which to the SDK means no limit.
 func (r *patientRetryer) MaxAttempts() int { return 0 }
+
+// GetAttemptToken is called by the SDK before each attempt and waits for that attempt's turn.
+func (r *patientRetryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	if r.limiter != nil {
+		began := r.clock.Now()
+		if err := r.limiter.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("waiting for its turn among %v calls a second: %w", r.limiter.Limit(), err)
+		}
+		// Only what AWS takes counts against our patience.
+		r.giveUp = r.giveUp.Add(r.clock.Since(began))
+	}
+	return r.Standard.GetAttemptToken(ctx)
+}
 
 // IsErrorRetryable tells whether another attempt may help and there is time for it.
 func (r *patientRetryer) IsErrorRetryable(err error) bool {

@@ -2,6 +2,7 @@ package ebs_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"sync/atomic"
 	"testing"
@@ -79,6 +80,17 @@ func upload(t *testing.T, s *stand, blocks map[int64]byte) (id string) {
 		t.Fatal(err)
 	}
 	return upload.SnapshotID
+}
+
+// send writes so many blocks and seals the snapshot.
+func send(ctx context.Context, upload *ebs.Upload, blocks int64) error {
+	for index := range blocks {
+		data := blockOf(byte(index + 1))
+		if err := upload.WriteBlock(ctx, index, data, sha256.Sum256(data)); err != nil {
+			return err
+		}
+	}
+	return upload.Complete(ctx)
 }
 
 // checkBlocks reads these blocks of a snapshot back, and each one's neighbours.

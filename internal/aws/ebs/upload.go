@@ -117,6 +117,7 @@ func (u *Upload) claim(index int64, sum [sha256.Size]byte) error {
 
 func (u *Upload) put(index int64, data []byte, sum [sha256.Size]byte) error {
 	retryer := u.client.patient(u.appearsBy)
+	retryer.limiter = u.client.puts
 	_, err := u.client.ebs.PutSnapshotBlock(u.ctx, &ebs.PutSnapshotBlockInput{
 		SnapshotId:        aws.String(u.SnapshotID),
 		BlockIndex:        aws.Int32(int32(index)),
