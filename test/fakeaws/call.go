@@ -39,9 +39,14 @@ func unmodelled(format string, args ...any) error {
 // ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
 		s.refuse(w, protocolOf(r), unmodelled("%s %s: reading the body: %v", r.Method, r.URL.Path, err))
 		return
+	}
+	if err != nil {
+		// The client left while it was sending; there is nobody to answer.
+		panic(http.ErrAbortHandler)
 	}
 	call, err := s.identify(r, body)
 	if err != nil {

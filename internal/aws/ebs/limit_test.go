@@ -16,9 +16,9 @@ const hardlyAny = 1e-11
 // A wait that would outlast the context fails at once, so that these tests wait for nothing.
 func TestEachPutNeedsAToken(t *testing.T) {
 	cases := map[string]struct {
-		reason string
-		blocks int64
-		faults []fakeaws.Fault
+		reason  string
+		blocks  int64
+		faults  []fakeaws.Fault
 		limited bool
 	}{
 		"as many as tokens": {
