@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ const (
 	// maxDescriptors is how many references containerd follows in one image (maxReferences in its
 	// core/images/handlers.go).
 	maxDescriptors = 10_000
+	// maxLayers is how many directories the kernel stacks in one overlayfs (OVL_MAX_STACK in its
+	// fs/overlayfs). containerd unpacks more, but no container starts from them.
+	maxLayers = 500
 	// maxIndexDepth bounds indexes within indexes; containerd's only bound is maxDescriptors, and real
 	// images have one level.
 	maxIndexDepth = 8
@@ -59,60 +63,117 @@ func (d document) check(mediaType string) error {
 	return nil
 }
 
-func parseIndex(content []byte) ([]ocispec.Descriptor, error) {
-	var index ocispec.Index
-	if err := json.Unmarshal(content, &index); err != nil {
+// errTooMany ends the reading of a list.
+var errTooMany = errors.New("the list is too long")
+
+// errArtifact is what a manifest holds that is no image.
+var errArtifact = errors.New("it may be a chart, a model or another artifact")
+
+// decodeList reads a list up to a number of entries: four MiB of "{}" would be hundreds of MiB of structs.
+func decodeList[T any](content json.RawMessage, most int) ([]T, error) {
+	if len(content) == 0 || string(content) == "null" {
+		return nil, nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+		return nil, errors.New("it has something else where a list belongs")
+	}
+	var list []T
+	for decoder.More() {
+		if len(list) == most {
+			return nil, errTooMany
+		}
+		var entry T
+		if err := decoder.Decode(&entry); err != nil {
+			return nil, err
+		}
+		list = append(list, entry)
+	}
+	return list, nil
+}
+
+func (d document) index() ([]ocispec.Descriptor, error) {
+	entries, err := decodeList[ocispec.Descriptor](d.Manifests, maxDescriptors)
+	if errors.Is(err, errTooMany) {
+		return nil, fmt.Errorf("its index has more than %d entries", maxDescriptors)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("parsing the index: %w", err)
 	}
-	for _, entry := range index.Manifests {
+	for _, entry := range entries {
 		if err := checkDescriptor(entry, maxLayerBytes); err != nil {
 			return nil, fmt.Errorf("reading the index: %w", err)
 		}
 	}
-	return index.Manifests, nil
+	return entries, nil
 }
 
-func parseManifest(content []byte) (ocispec.Manifest, error) {
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(content, &manifest); err != nil {
-		return manifest, fmt.Errorf("parsing the manifest: %w", err)
+// manifest returns the config and the layers of an image.
+func (d document) manifest() (config ocispec.Descriptor, layers []ocispec.Descriptor, err error) {
+	if len(d.Config) != 0 {
+		if err := json.Unmarshal(d.Config, &config); err != nil {
+			return config, nil, fmt.Errorf("parsing the manifest: %w", err)
+		}
 	}
-	if !isConfig(manifest.Config.MediaType) {
-		return manifest, fmt.Errorf("%q is not the media type of an image's config: it may be a chart, a model or another artifact",
-			manifest.Config.MediaType)
+	if !isConfig(config.MediaType) {
+		return config, nil, fmt.Errorf("%q is not the media type of an image's config: %w", config.MediaType, errArtifact)
 	}
-	if err := checkDescriptor(manifest.Config, maxConfigBytes); err != nil {
-		return manifest, fmt.Errorf("reading the config's descriptor: %w", err)
+	if err := checkDescriptor(config, maxConfigBytes); err != nil {
+		return config, nil, fmt.Errorf("reading the config's descriptor: %w", err)
 	}
-	for number, layer := range manifest.Layers {
+	layers, err = decodeList[ocispec.Descriptor](d.Layers, maxLayers)
+	if errors.Is(err, errTooMany) {
+		return config, nil, fmt.Errorf("it has more than %d layers, and Linux stacks no more for a container", maxLayers)
+	}
+	if err != nil {
+		return config, nil, fmt.Errorf("parsing the manifest: %w", err)
+	}
+	for number, layer := range layers {
 		if err := checkLayerType(layer.MediaType); err != nil {
-			return manifest, err
+			return config, nil, fmt.Errorf("reading the descriptor of layer %d: %w", number, err)
 		}
 		if err := checkDescriptor(layer, maxLayerBytes); err != nil {
-			return manifest, fmt.Errorf("reading the descriptor of layer %d: %w", number, err)
+			return config, nil, fmt.Errorf("reading the descriptor of layer %d: %w", number, err)
 		}
 	}
-	return manifest, nil
+	return config, layers, nil
 }
 
-// parseConfig reads a config and checks that it has one diff id per layer.
-func parseConfig(content []byte, layers int) (ocispec.Image, error) {
-	var config ocispec.Image
+// imageConfig has what is read of a config. Its history, which may be as long as it likes, is not.
+type imageConfig struct {
+	ocispec.Platform
+	RootFS struct {
+		Type    string          `json:"type"`
+		DiffIDs json.RawMessage `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+// parseConfig returns the platform and the diff ids, one per layer.
+func parseConfig(content []byte, layers int) (ocispec.Platform, []digest.Digest, error) {
+	none := ocispec.Platform{}
+	var config imageConfig
 	if err := json.Unmarshal(content, &config); err != nil {
-		return config, fmt.Errorf("parsing the config: %w", err)
+		return none, nil, fmt.Errorf("parsing the config: %w", err)
 	}
 	if config.RootFS.Type != "" && config.RootFS.Type != "layers" {
-		return config, fmt.Errorf("its config describes a root filesystem of type %q instead of layers", config.RootFS.Type)
+		return none, nil, fmt.Errorf("its config describes a root filesystem of type %q instead of layers", config.RootFS.Type)
 	}
-	if len(config.RootFS.DiffIDs) != layers {
-		return config, fmt.Errorf("its manifest has %d layers, but its config has %d diff ids", layers, len(config.RootFS.DiffIDs))
+	diffIDs, err := decodeList[digest.Digest](config.RootFS.DiffIDs, layers)
+	if errors.Is(err, errTooMany) {
+		return none, nil, fmt.Errorf("its manifest has %d layers, but its config has more diff ids", layers)
 	}
-	for _, diffID := range config.RootFS.DiffIDs {
+	if err != nil {
+		return none, nil, fmt.Errorf("parsing the config's diff ids: %w", err)
+	}
+	if len(diffIDs) != layers {
+		return none, nil, fmt.Errorf("its manifest has %d layers, but its config has %d diff ids", layers, len(diffIDs))
+	}
+	for _, diffID := range diffIDs {
 		if err := checkDigest(diffID); err != nil {
-			return config, fmt.Errorf("reading the config's diff ids: %w", err)
+			return none, nil, fmt.Errorf("reading the config's diff ids: %w", err)
 		}
 	}
-	return config, nil
+	return config.Platform, diffIDs, nil
 }
 
 func checkDescriptor(descriptor ocispec.Descriptor, maxBytes int64) error {

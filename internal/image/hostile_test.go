@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,11 @@ func TestResolveRefusesHostileDocuments(t *testing.T) {
 	}{
 		"foreign layer": {"its bytes are not in the registry", func(manifest *ocispec.Manifest, _ *ocispec.Image) {
 			manifest.Layers[0].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
-		}, "layers that its registry does not hold"},
+		}, "layer 0: it has layers that its registry does not hold"},
+		"non-distributable layer": {"so OCI calls a foreign one", func(manifest *ocispec.Manifest, _ *ocispec.Image) {
+			manifest.Layers[1].MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+			manifest.Layers[1].URLs = []string{"https://elsewhere.example/layer"}
+		}, "layer 1: it has layers that its registry does not hold"},
 		"encrypted layer": {"nobody has the key at build time", func(manifest *ocispec.Manifest, _ *ocispec.Image) {
 			manifest.Layers[0].MediaType = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"
 		}, "encrypted"},
@@ -55,11 +60,14 @@ func TestResolveRefusesHostileDocuments(t *testing.T) {
 		"other root filesystem": {"only layers are unpacked", func(_ *ocispec.Manifest, config *ocispec.Image) {
 			config.RootFS.Type = "blocks"
 		}, `of type "blocks"`},
-		"too many layers": {"containerd stops at 10,000", func(manifest *ocispec.Manifest, _ *ocispec.Image) {
-			for len(manifest.Layers) < 10_001 {
+		"diff id too many": {"every one needs a layer", func(_ *ocispec.Manifest, config *ocispec.Image) {
+			config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, config.RootFS.DiffIDs[0])
+		}, "2 layers, but its config has more diff ids"},
+		"too many layers": {"the kernel stacks no more, so no container would start", func(manifest *ocispec.Manifest, _ *ocispec.Image) {
+			for len(manifest.Layers) < 501 {
 				manifest.Layers = append(manifest.Layers, manifest.Layers[0])
 			}
-		}, "more than 10000 blobs"},
+		}, "more than 500 layers"},
 	}
 	server := start(t, registry.Options{})
 	for title, test := range cases {
@@ -133,6 +141,9 @@ func TestResolveRefusesWhatIsNoImage(t *testing.T) {
 			image.Unsupported, "a manifest poses as"},
 		"unknown type": {"it may be anything", "application/vnd.example.thing+json", `{}`,
 			image.Unsupported, "neither an image nor an image index"},
+		"more than JSON": {"what follows the document is not of it", manifest, `{} {}`, image.Unsupported, "parsing the manifest"},
+		"no list": {"layers are a list", manifest, `{"config":{"mediaType":"` + ocispec.MediaTypeImageConfig + `","digest":"` + someDigest + `","size":1},"layers":{}}`,
+			image.Unsupported, "where a list belongs"},
 		"not JSON": {"a login page, say", manifest, `<html>`, image.Unsupported, "parsing the manifest"},
 		"too large": {"containerd would not read it", manifest, `{"x":"` + strings.Repeat("x", 5<<20) + `"}`,
 			image.Unsupported, "more than the 4393216 bytes"},
@@ -155,6 +166,78 @@ func TestResolveRefusesWhatIsNoImage(t *testing.T) {
 			_, err := image.NewClient(image.Options{}).Resolve(t.Context(), reference, []string{"linux/amd64"})
 			checkError(t, err, test.want, reference, test.says)
 		})
+	}
+}
+
+func TestResolveRefusesHostileIndexes(t *testing.T) {
+	server := start(t, registry.Options{})
+	built, err := registry.Build(forPlatform("linux/amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	push(t, server, "hostile/index:good", forPlatform("linux/amd64"))
+	good := built.Descriptor
+	// These are a valid index and a valid config, and an entry calls them manifests.
+	empty, config := []byte(`{"manifests":[]}`), built.Blobs[2].Content
+	for tag, content := range map[string][]byte{"empty": empty, "config": config} {
+		if err := server.PutManifest(t.Context(), "hostile/index", tag, ocispec.MediaTypeImageManifest, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	describe := func(mediaType, architecture string, content []byte) ocispec.Descriptor {
+		return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content)),
+			Platform: &ocispec.Platform{OS: "linux", Architecture: architecture}}
+	}
+	large := good
+	large.Size = 5 << 20
+	longer := good
+	longer.Size++
+	longer.Platform = &ocispec.Platform{OS: "linux", Architecture: "arm64"}
+	cases := map[string]struct {
+		reason  string
+		entries []ocispec.Descriptor
+		want    image.Reason
+		says    string
+	}{
+		"too large a manifest": {"it would be read into memory", []ocispec.Descriptor{large}, image.Unsupported, "which is not between 0 and"},
+		"index and manifest": {"one digest must not mean two things", []ocispec.Descriptor{
+			describe(ocispec.MediaTypeImageIndex, "amd64", empty), describe(ocispec.MediaTypeImageManifest, "arm64", empty),
+		}, image.Unsupported, "is said to be"},
+		"config and manifest": {"nor is a config anything else", []ocispec.Descriptor{
+			good, describe(ocispec.MediaTypeImageManifest, "arm64", config),
+		}, image.Unsupported, "is said to be"},
+		"two sizes": {"one digest has one size", []ocispec.Descriptor{good, longer}, image.DigestMismatch, "did not come with its"},
+		"too many entries": {"containerd follows 10,000 references", slices.Repeat([]ocispec.Descriptor{good}, 10_001),
+			image.Unsupported, "more than 10000 entries"},
+	}
+	for title, test := range cases {
+		t.Run(title, func(t *testing.T) {
+			tag := strings.ReplaceAll(title, " ", "-")
+			content := encode(t, ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: test.entries})
+			if err := server.PutManifest(t.Context(), "hostile/index", tag, ocispec.MediaTypeImageIndex, content); err != nil {
+				t.Fatal(err)
+			}
+			reference := server.Host() + "/hostile/index:" + tag
+			_, err := image.NewClient(image.Options{}).Resolve(t.Context(), reference, []string{"linux/amd64", "linux/arm64"})
+			checkError(t, err, test.want, reference, test.says)
+		})
+	}
+}
+
+// Each index has three entries and each is the same: followed one by one, that would be 6,561 manifests.
+func TestResolveReadsWhatIsNamedOftenOnce(t *testing.T) {
+	var nested registry.Artifact = forPlatform("linux/amd64")
+	for range 8 {
+		nested = registry.Index{Entries: []registry.Artifact{nested, nested, nested}}
+	}
+	server := start(t, registry.Options{})
+	resolved := resolve(t, push(t, server, "fan:1", nested), "linux/amd64", "linux/386")
+	checkConsistent(t, resolved)
+	if len(resolved.Blobs) != 10 || len(resolved.Manifests) != 1 {
+		t.Errorf("%d blobs and %d manifests, want 8 indexes, one manifest and its config", len(resolved.Blobs), len(resolved.Manifests))
+	}
+	if got := manifestRequests(server); got != 9 {
+		t.Errorf("%d indexes and manifests were read, want 9", got)
 	}
 }
 

@@ -47,7 +47,7 @@ func checkLayerType(mediaType string) error {
 	case strings.Contains(mediaType, ".nondistributable.") || strings.Contains(mediaType, ".foreign."):
 		return fmt.Errorf("it has layers that its registry does not hold (%s)", mediaType)
 	}
-	return fmt.Errorf("%q is not the media type of an image layer: it may be a chart, a model or another artifact", mediaType)
+	return fmt.Errorf("%q is not the media type of an image layer: %w", mediaType, errArtifact)
 }
 
 // mediaTypeOf believes the registry's header, as containerd does, unless that is missing or a generic type, as

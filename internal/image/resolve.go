@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -70,6 +68,9 @@ func (r *resolver) choose(ctx context.Context, from ocispec.Descriptor, match pl
 		return nil, nil // an artifact beside the images: a signature, an attestation
 	}
 	blob, err := r.read(ctx, from)
+	if errors.Is(err, errArtifact) && depth > 0 && from.Platform == nil {
+		return nil, nil // another such artifact: only reading it told so
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +96,12 @@ func (r *resolver) readImage(ctx context.Context, blob *Blob, from ocispec.Descr
 	if err != nil {
 		return nil, err
 	}
-	config, err := parseConfig(configBlob.Content, len(layers))
+	platform, diffIDs, err := parseConfig(configBlob.Content, len(layers))
 	if err != nil {
 		return nil, r.fail(Unsupported, err)
 	}
-	configBlob.Platform = platformName(config.Platform)
-	configBlob.ChainID = identity.ChainID(config.RootFS.DiffIDs)
-	platform := config.Platform
+	configBlob.Platform = platformName(platform)
+	configBlob.ChainID = identity.ChainID(diffIDs)
 	if from.Platform != nil {
 		platform = *from.Platform
 	}
@@ -110,7 +110,7 @@ func (r *resolver) readImage(ctx context.Context, blob *Blob, from ocispec.Descr
 	}
 	manifest := &Manifest{Platform: platformName(platform), Descriptor: from, Config: configDescriptor}
 	for number, layer := range layers {
-		manifest.Layers = append(manifest.Layers, Layer{Descriptor: layer, DiffID: config.RootFS.DiffIDs[number]})
+		manifest.Layers = append(manifest.Layers, Layer{Descriptor: layer, DiffID: diffIDs[number]})
 	}
 	r.needed[from.Digest], r.needed[configDescriptor.Digest] = true, true
 	return manifest, nil
@@ -154,127 +154,6 @@ func (r *resolver) offered(target ocispec.Descriptor) string {
 		return "none in " + target.Digest.String()
 	}
 	return strings.Join(names, ", ")
-}
-
-// readTarget reads what the reference itself names; its descriptor comes from the answer.
-func (r *resolver) readTarget(ctx context.Context, parsed Reference) (ocispec.Descriptor, error) {
-	none := ocispec.Descriptor{}
-	if parsed.Digest != "" {
-		if err := checkDigest(parsed.Digest); err != nil {
-			return none, r.fail(Unsupported, err)
-		}
-	}
-	content, header, err := r.fetch(ctx, "manifests/"+parsed.identifier(), maxManifestBytes)
-	if err != nil {
-		return none, err
-	}
-	if len(content) > maxManifestBytes {
-		return none, r.fail(Unsupported, fmt.Errorf("its manifest has more than the %d bytes that containerd reads", maxManifestBytes))
-	}
-	actual := digest.FromBytes(content)
-	// containerd asks for the announced digest next, so a false one would fail on the node.
-	for _, promised := range []string{parsed.Digest.String(), header.Get("Docker-Content-Digest")} {
-		if promised != "" && promised != actual.String() {
-			return none, r.fail(DigestMismatch, fmt.Errorf("manifest %s has the digest %s", promised, actual))
-		}
-	}
-	parsedDocument, err := parseDocument(content)
-	if err != nil {
-		return none, r.fail(Unsupported, err)
-	}
-	target := ocispec.Descriptor{
-		MediaType: mediaTypeOf(header.Get("Content-Type"), parsedDocument.MediaType),
-		Digest:    actual,
-		Size:      int64(len(content)),
-	}
-	_, err = r.keep(target, content)
-	return target, err
-}
-
-// read returns an index or manifest by its descriptor.
-func (r *resolver) read(ctx context.Context, descriptor ocispec.Descriptor) (*Blob, error) {
-	if known := r.blobs[descriptor.Digest]; known != nil {
-		return known, nil
-	}
-	if err := checkDescriptor(descriptor, maxManifestBytes); err != nil {
-		return nil, r.fail(Unsupported, err)
-	}
-	content, err := r.fetchVerified(ctx, "manifests/", descriptor)
-	if err != nil {
-		return nil, err
-	}
-	return r.keep(descriptor, content)
-}
-
-func (r *resolver) readConfig(ctx context.Context, descriptor ocispec.Descriptor) (*Blob, error) {
-	if known := r.blobs[descriptor.Digest]; known != nil {
-		return known, nil
-	}
-	content, err := r.fetchVerified(ctx, "blobs/", descriptor)
-	if err != nil {
-		return nil, err
-	}
-	blob := &Blob{Descriptor: descriptor, Content: content}
-	r.blobs[descriptor.Digest] = blob
-	return blob, nil
-}
-
-// keep checks an index or manifest and remembers it with its children.
-func (r *resolver) keep(descriptor ocispec.Descriptor, content []byte) (*Blob, error) {
-	parsed, err := parseDocument(content)
-	if err == nil {
-		err = parsed.check(descriptor.MediaType)
-	}
-	if err != nil {
-		return nil, r.fail(Unsupported, err)
-	}
-	blob := &Blob{Descriptor: descriptor, Content: content}
-	if isIndex(descriptor.MediaType) {
-		blob.Children, err = parseIndex(content)
-	} else {
-		var manifest ocispec.Manifest
-		manifest, err = parseManifest(content)
-		blob.Children = append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...)
-	}
-	if err != nil {
-		return nil, r.fail(Unsupported, err)
-	}
-	if r.descriptors += len(blob.Children); r.descriptors > maxDescriptors {
-		return nil, r.fail(Unsupported, fmt.Errorf("it refers to more than %d blobs", maxDescriptors))
-	}
-	r.blobs[descriptor.Digest] = blob
-	return blob, nil
-}
-
-func (r *resolver) fetchVerified(ctx context.Context, kind string, descriptor ocispec.Descriptor) ([]byte, error) {
-	content, _, err := r.fetch(ctx, kind+descriptor.Digest.String(), descriptor.Size)
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) != descriptor.Size {
-		return nil, r.fail(DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
-	}
-	if actual := digest.FromBytes(content); actual != descriptor.Digest {
-		return nil, r.fail(DigestMismatch, fmt.Errorf("%s came as %s", descriptor.Digest, actual))
-	}
-	return content, nil
-}
-
-// fetch reads a small document, but no more than one byte beyond maxBytes, by which its caller sees the excess.
-func (r *resolver) fetch(ctx context.Context, resource string, maxBytes int64) ([]byte, http.Header, error) {
-	response, err := r.session.get(ctx, r.reference, resource, http.Header{"Accept": {acceptable}})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, nil, r.fail(Incomplete, fmt.Errorf("reading %s", resource))
-		}
-		return nil, nil, failure(ctx, r.reference, r.session.host, err)
-	}
-	return content, response.Header, nil
 }
 
 func (r *resolver) fail(reason Reason, err error) error {

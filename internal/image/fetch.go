@@ -1,0 +1,151 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// readTarget reads what the reference itself names; its descriptor comes from the answer.
+func (r *resolver) readTarget(ctx context.Context, parsed Reference) (ocispec.Descriptor, error) {
+	none := ocispec.Descriptor{}
+	if parsed.Digest != "" {
+		if err := checkDigest(parsed.Digest); err != nil {
+			return none, r.fail(Unsupported, err)
+		}
+	}
+	content, header, err := r.fetch(ctx, "manifests/"+parsed.identifier(), maxManifestBytes)
+	if err != nil {
+		return none, err
+	}
+	if len(content) > maxManifestBytes {
+		return none, r.fail(Unsupported, fmt.Errorf("its manifest has more than the %d bytes that containerd reads", maxManifestBytes))
+	}
+	actual := digest.FromBytes(content)
+	// containerd asks for the announced digest next, so a false one would fail on the node.
+	for _, promised := range []string{parsed.Digest.String(), header.Get("Docker-Content-Digest")} {
+		if promised != "" && promised != actual.String() {
+			return none, r.fail(DigestMismatch, fmt.Errorf("manifest %s has the digest %s", promised, actual))
+		}
+	}
+	parsedDocument, err := parseDocument(content)
+	if err != nil {
+		return none, r.fail(Unsupported, err)
+	}
+	target := ocispec.Descriptor{
+		MediaType: mediaTypeOf(header.Get("Content-Type"), parsedDocument.MediaType),
+		Digest:    actual,
+		Size:      int64(len(content)),
+	}
+	_, err = r.keep(target, content)
+	return target, err
+}
+
+// known returns a blob that was read before, or nil. What was read and checked as an index, a manifest or a
+// config is nothing else under another descriptor.
+func (r *resolver) known(descriptor ocispec.Descriptor) (*Blob, error) {
+	known := r.blobs[descriptor.Digest]
+	if known == nil {
+		return nil, nil
+	}
+	before, now := known.Descriptor.MediaType, descriptor.MediaType
+	if isIndex(before) != isIndex(now) || isManifest(before) != isManifest(now) {
+		return nil, r.fail(Unsupported, fmt.Errorf("%s is said to be %s and %s", descriptor.Digest, before, now))
+	}
+	if known.Descriptor.Size != descriptor.Size {
+		return nil, r.fail(DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
+	}
+	return known, nil
+}
+
+// read returns an index or manifest by its descriptor.
+func (r *resolver) read(ctx context.Context, descriptor ocispec.Descriptor) (*Blob, error) {
+	if known, err := r.known(descriptor); known != nil || err != nil {
+		return known, err
+	}
+	if err := checkDescriptor(descriptor, maxManifestBytes); err != nil {
+		return nil, r.fail(Unsupported, err)
+	}
+	content, err := r.fetchVerified(ctx, "manifests/", descriptor)
+	if err != nil {
+		return nil, err
+	}
+	return r.keep(descriptor, content)
+}
+
+func (r *resolver) readConfig(ctx context.Context, descriptor ocispec.Descriptor) (*Blob, error) {
+	if known, err := r.known(descriptor); known != nil || err != nil {
+		return known, err
+	}
+	content, err := r.fetchVerified(ctx, "blobs/", descriptor)
+	if err != nil {
+		return nil, err
+	}
+	blob := &Blob{Descriptor: descriptor, Content: content}
+	r.blobs[descriptor.Digest] = blob
+	return blob, nil
+}
+
+// keep checks an index or manifest and remembers it with its children.
+func (r *resolver) keep(descriptor ocispec.Descriptor, content []byte) (*Blob, error) {
+	parsed, err := parseDocument(content)
+	if err == nil {
+		err = parsed.check(descriptor.MediaType)
+	}
+	if err != nil {
+		return nil, r.fail(Unsupported, err)
+	}
+	blob := &Blob{Descriptor: descriptor, Content: content}
+	if isIndex(descriptor.MediaType) {
+		blob.Children, err = parsed.index()
+	} else {
+		var config ocispec.Descriptor
+		var layers []ocispec.Descriptor
+		config, layers, err = parsed.manifest()
+		blob.Children = append([]ocispec.Descriptor{config}, layers...)
+	}
+	if err != nil {
+		return nil, r.fail(Unsupported, err)
+	}
+	if r.descriptors += len(blob.Children); r.descriptors > maxDescriptors {
+		return nil, r.fail(Unsupported, fmt.Errorf("it refers to more than %d blobs", maxDescriptors))
+	}
+	r.blobs[descriptor.Digest] = blob
+	return blob, nil
+}
+
+func (r *resolver) fetchVerified(ctx context.Context, kind string, descriptor ocispec.Descriptor) ([]byte, error) {
+	content, _, err := r.fetch(ctx, kind+descriptor.Digest.String(), descriptor.Size)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(content)) != descriptor.Size {
+		return nil, r.fail(DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
+	}
+	if actual := digest.FromBytes(content); actual != descriptor.Digest {
+		return nil, r.fail(DigestMismatch, fmt.Errorf("%s came as %s", descriptor.Digest, actual))
+	}
+	return content, nil
+}
+
+// fetch reads a small document, but no more than one byte beyond maxBytes, by which its caller sees the excess.
+func (r *resolver) fetch(ctx context.Context, resource string, maxBytes int64) ([]byte, http.Header, error) {
+	response, err := r.session.get(ctx, r.reference, resource, http.Header{"Accept": {acceptable}})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, nil, r.fail(Incomplete, fmt.Errorf("reading %s", resource))
+		}
+		return nil, nil, failure(ctx, r.reference, r.session.host, err)
+	}
+	return content, response.Header, nil
+}
