@@ -98,6 +98,7 @@ func TestSamplesAreReadWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkConsistent(t, resolved)
+		checkPlatforms(t, resolved)
 		for _, manifest := range resolved.Manifests {
 			for number, layer := range manifest.Layers {
 				content, err := readLayer(t.Context(), client, resolved.Repository, layer)
