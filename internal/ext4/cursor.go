@@ -78,7 +78,7 @@ func (c *inodeCursor) take(count uint32) Range {
 }
 
 // write stores an inode. Numbers of one chunk must come together.
-func (c *inodeCursor) write(ctx context.Context, to ChunkWriter, number uint32, encoded []byte) error {
+func (c *inodeCursor) write(ctx context.Context, to ChunkWriter, number uint32, in *inode) error {
 	chunk := (number - 1) / inodesPerChunk
 	if c.isOpen && c.chunk != chunk {
 		if err := c.flush(ctx, to); err != nil {
@@ -89,7 +89,7 @@ func (c *inodeCursor) write(ctx context.Context, to ChunkWriter, number uint32, 
 		c.buffer = make([]byte, ChunkSize)
 	}
 	c.chunk, c.isOpen = chunk, true
-	copy(c.buffer[(number-1)%inodesPerChunk*inodeSize:], encoded)
+	in.encode(c.buffer[(number-1)%inodesPerChunk*inodeSize:])
 	return nil
 }
 

@@ -3,7 +3,6 @@ package ext4
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -40,52 +39,57 @@ type direntBlock struct {
 	used, last int // offsets
 }
 
-func (b *direntBlock) add(inode, fileType uint32, name string) {
+func (b *direntBlock) add(d dirent) {
 	if b.used > 0 {
 		le.PutUint16(b.content[b.last+4:], uint16(b.used-b.last))
 	}
 	entry := b.content[b.used:]
-	le.PutUint32(entry, inode)
+	le.PutUint32(entry, d.inode)
 	le.PutUint16(entry[4:], uint16(BlockSize-b.used))
-	entry[6], entry[7] = byte(len(name)), direntType(fileType)
-	copy(entry[direntHeader:], name)
+	entry[6], entry[7] = byte(len(d.name)), direntType(d.fileType)
+	copy(entry[direntHeader:], d.name)
 	b.last = b.used
-	b.used += direntLength(name)
+	b.used += direntLength(d.name)
 }
 
-// addDots adds "." and "..", which are first in every directory.
-func (b *direntBlock) addDots(self, parent uint32) {
-	b.add(self, tree.TypeDirectory, ".")
-	b.add(parent, tree.TypeDirectory, "..")
+func (b *direntBlock) addAll(dirents []dirent) {
+	for _, d := range dirents {
+		b.add(d)
+	}
+}
+
+// dirent is a name on its way into a directory.
+type dirent struct {
+	name            string
+	inode, fileType uint32
+	// hash is set in an index only.
+	hash uint32
 }
 
 // writeDirectory writes a directory's blocks: entries in byte order if one block holds them, else an index in
 // front of blocks of entries in the order of their hashes.
-func (r *Region) writeDirectory(ctx context.Context, p *plan, e *entry, in *inode) error {
-	index, err := newIndex(e.names, r.writer.options.HashSeed)
+func (r *Region) writeDirectory(ctx context.Context, p *plan, place int32, in *inode) error {
+	dirents := p.dirents(place)
+	index, err := newIndex(dirents, r.writer.options.HashSeed)
 	if err != nil {
 		return err
 	}
-	parent := p.parentOf(e)
-	addNames := func(b *direntBlock, names iter.Seq[string]) {
-		for name := range names {
-			child := e.node.Children[name]
-			b.add(p.numberOf(child), child.Type(), name)
+	self, parent := p.entries[place].number, p.parentOf(place)
+	extents, err := r.storeBlocks(ctx, index.blocks(), func(i int, content []byte) {
+		block := direntBlock{content: content}
+		if i == 0 {
+			block.add(dirent{name: ".", inode: self, fileType: tree.TypeDirectory})
+			block.add(dirent{name: "..", inode: parent, fileType: tree.TypeDirectory})
 		}
-	}
-	extents, err := r.storeBlocks(ctx, index.blocks(), func(i int, block []byte) {
-		b := direntBlock{content: block}
 		switch {
 		case index == nil:
-			b.addDots(e.number, parent)
-			addNames(&b, slices.Values(e.names))
+			block.addAll(dirents)
 		case i == 0:
-			b.addDots(e.number, parent)
-			index.putRoot(block)
+			index.putRoot(content)
 		case i < index.firstLeaf():
-			index.putNode(block, i-1)
+			index.putNode(content, i-1)
 		default:
-			addNames(&b, index.leaf(i-index.firstLeaf()))
+			block.addAll(index.leaf(i - index.firstLeaf()))
 		}
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
 		return err
 	}
 	p.parent = rootInode
-	if e := p.byNode[anchor]; e == nil || e.up == nil {
+	if p.places[anchor] == 0 {
 		return errors.New("the anchor has to be a directory below the root")
 	}
 	if linked, written := len(p.linked), len(r.writer.roots); linked != written {
@@ -63,10 +63,8 @@ func (r *Region) writeTop(ctx context.Context, root, anchor *tree.Node) error {
 	if err := r.writeOwnInodes(ctx); err != nil {
 		return err
 	}
-	for _, e := range p.entries {
-		if err := r.writeEntry(ctx, p, e, ""); err != nil {
-			return err
-		}
+	if err := r.writeEntries(ctx, p, xattrEncoder{}); err != nil {
+		return err
 	}
 	// The first inodes, which have no names, belong to the root's tree as well.
 	r.finishTree(p, claimed, span{Start: 1, Count: lostFoundInode - 1})
@@ -140,14 +138,10 @@ func (r *Region) numberTop(p *plan, root, anchor *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	others := make([]*entry, 0, need)
-	for _, e := range p.entries {
-		if e.number = fixed[e.node]; e.number == 0 {
-			others = append(others, e)
-		}
+	for n, number := range fixed {
+		p.entries[p.places[n]].number = number
 	}
-	number(others, numbers)
-	p.sortByNumber()
+	p.number(numbers)
 	return nil
 }
 
@@ -159,7 +153,7 @@ func (r *Region) writeOwnInodes(ctx context.Context) error {
 	resize := own
 	resize.size, resize.blocks = resizeInodeSize, r.writer.geometry.resizeBlocks()
 	le.PutUint32(resize.mapping[doubleIndirect*4:], resizeIndexBlock)
-	if err := r.inodes.write(ctx, r.writer.to, resizeInode, resize.encode()); err != nil {
+	if err := r.inodes.write(ctx, r.writer.to, resizeInode, &resize); err != nil {
 		return err
 	}
 
@@ -168,5 +162,5 @@ func (r *Region) writeOwnInodes(ctx context.Context) error {
 	if err := r.mapBlocks(ctx, &journal, journalExtents()); err != nil {
 		return err
 	}
-	return r.inodes.write(ctx, r.writer.to, journalInode, journal.encode())
+	return r.inodes.write(ctx, r.writer.to, journalInode, &journal)
 }

@@ -3,7 +3,6 @@ package ext4
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 )
@@ -27,38 +26,34 @@ const (
 	sameHash = 1
 )
 
-// hashedName is a name and where it is looked for.
-type hashedName struct {
-	name string
-	hash uint32
-}
-
 // index is a directory with more names than one block holds; nil is any other.
 type index struct {
-	names []hashedName
+	// names are in the order of their hashes.
+	names []dirent
 	// leaves are the places in names at which blocks begin.
 	leaves []int
 }
 
-// newIndex puts names into the blocks that an index leads to, or returns nil if they need none.
-func newIndex(names []string, seed hashSeed) (*index, error) {
+// newIndex brings names into the order in which an index finds them and puts them into blocks; it returns nil,
+// and leaves them as they are, if one block holds them.
+func newIndex(names []dirent, seed hashSeed) (*index, error) {
 	used := dotsLength
-	for _, name := range names {
-		used += direntLength(name)
+	for _, d := range names {
+		used += direntLength(d.name)
 	}
 	if used <= BlockSize {
 		return nil, nil
 	}
-	x := &index{names: make([]hashedName, len(names))}
-	for i, name := range names {
-		x.names[i] = hashedName{name: name, hash: seed.hash(name)}
+	for i := range names {
+		names[i].hash = seed.hash(names[i].name)
 	}
-	slices.SortFunc(x.names, func(a, b hashedName) int {
+	slices.SortFunc(names, func(a, b dirent) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.name, b.name))
 	})
+	x := &index{names: names}
 	used = BlockSize
-	for i, n := range x.names {
-		length := direntLength(n.name)
+	for i, d := range names {
+		length := direntLength(d.name)
 		if used+length > BlockSize {
 			x.leaves = append(x.leaves, i)
 			used = 0
@@ -88,18 +83,11 @@ func (x *index) firstLeaf() int {
 }
 
 // leaf returns the names of a block.
-func (x *index) leaf(i int) iter.Seq[string] {
-	names := x.names[x.leaves[i]:]
+func (x *index) leaf(i int) []dirent {
 	if i+1 < len(x.leaves) {
-		names = x.names[x.leaves[i]:x.leaves[i+1]]
+		return x.names[x.leaves[i]:x.leaves[i+1]]
 	}
-	return func(yield func(string) bool) {
-		for _, n := range names {
-			if !yield(n.name) {
-				return
-			}
-		}
-	}
+	return x.names[x.leaves[i]:]
 }
 
 // firstHash is what an entry that leads to a leaf says.

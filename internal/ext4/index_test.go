@@ -84,6 +84,14 @@ func numbered(format string, count int) []string {
 	return names
 }
 
+func direntsOf(names []string) []dirent {
+	dirents := make([]dirent, len(names))
+	for i := range names {
+		dirents[i].name = names[i]
+	}
+	return dirents
+}
+
 // longNames fill so many blocks.
 func longNames(blocks int) []string {
 	const perBlock = BlockSize / (direntHeader + (maxNameLength+3)&^3)
@@ -130,7 +138,7 @@ func TestIndexedDirectories(t *testing.T) {
 // TestSameHashesMeetAtTheEndOfABlock makes sure that the case of that name has what it is for.
 func TestSameHashesMeetAtTheEndOfABlock(t *testing.T) {
 	seed := hashSeed(options(0).HashSeed)
-	x, err := newIndex(sameHashes(seed), seed)
+	x, err := newIndex(direntsOf(sameHashes(seed)), seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +177,7 @@ func TestHashesAsDebugfsComputesThem(t *testing.T) {
 
 func TestDirectoryLargerThanAnIndex(t *testing.T) {
 	const perBlock = BlockSize / (direntHeader + (maxNameLength+3)&^3)
-	_, err := newIndex(slices.Repeat([]string{strings.Repeat("n", maxNameLength)}, perBlock*maxLeaves+1), hashSeed{})
+	_, err := newIndex(slices.Repeat([]dirent{{name: strings.Repeat("n", maxNameLength)}}, perBlock*maxLeaves+1), hashSeed{})
 	if err == nil || !strings.Contains(err.Error(), "259589 blocks") {
 		t.Error(err)
 	}

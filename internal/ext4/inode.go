@@ -20,8 +20,8 @@ type inode struct {
 	inline                []byte
 }
 
-func (in *inode) encode() []byte {
-	b := make([]byte, inodeSize)
+// encode writes the inode into zeros.
+func (in *inode) encode(b []byte) {
 	le.PutUint16(b[0:], uint16(in.mode))
 	le.PutUint16(b[2:], uint16(in.uid))
 	le.PutUint32(b[4:], uint32(in.size))
@@ -41,7 +41,6 @@ func (in *inode) encode() []byte {
 	le.PutUint16(b[128:], extraInodeSize)
 	putTime(b[144:], b[148:], in.changed)
 	copy(b[128+extraInodeSize:], in.inline)
-	return b
 }
 
 // sectors is the 512-byte count that st_blocks shows.

@@ -1,42 +1,29 @@
 package ext4
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// entry is an inode about to be written.
+// entry is an inode about to be written. There may be millions: it holds what the tree does not say.
 type entry struct {
-	node   *tree.Node
-	number uint32
-	links  uint32
-	// names are a directory's, in byte order.
-	names []string
-	// up and name are the first way that led here; up is nil for a root.
-	up   *entry
-	name string
-}
-
-// path is for messages.
-func (e *entry) path() string {
-	if e.up == nil {
-		return "/"
-	}
-	if e.up.up == nil {
-		return "/" + e.name
-	}
-	return e.up.path() + "/" + e.name
+	node *tree.Node
+	// up and first are places in the plan: of the first directory that leads here, and of a directory's first
+	// child. The root is its own up.
+	up, first     int32
+	links, number uint32
 }
 
 // plan is a tree in the order of its inodes: parents before children, the children of a directory side by
 // side in byte order.
 type plan struct {
-	entries []*entry
-	byNode  map[*tree.Node]*entry
+	entries []entry
+	// places has the places of all nodes that could be reached twice: of directories and of files with more links.
+	places map[*tree.Node]int32
 	// parent is the inode number of the root's "..".
 	parent uint32
 	// anchor is the directory whose children may be roots written before, and roots are those; both are nil
@@ -44,123 +31,170 @@ type plan struct {
 	anchor *tree.Node
 	roots  map[*tree.Node]uint32
 	linked map[*tree.Node]bool
+	// names are of the directory that is looked at.
+	names []dirent
 }
 
 func newPlan(root, anchor *tree.Node, roots map[*tree.Node]uint32) (*plan, error) {
-	p := &plan{byNode: map[*tree.Node]*entry{}, anchor: anchor, roots: roots, linked: map[*tree.Node]bool{}}
+	p := &plan{places: map[*tree.Node]int32{}, anchor: anchor, roots: roots, linked: map[*tree.Node]bool{}}
 	if !root.IsDirectory() {
 		return nil, errors.New("the root of a tree has to be a directory")
 	}
-	e, err := p.add(root, nil, "")
-	if err != nil {
+	if err := p.add(root, 0); err != nil {
 		return nil, err
 	}
-	return p, p.addChildren(e)
+	return p, p.addChildren(0)
 }
 
-func (p *plan) add(n *tree.Node, up *entry, name string) (*entry, error) {
-	e := &entry{node: n, up: up, name: name, links: 1}
+func (p *plan) add(n *tree.Node, up int32) error {
+	e := entry{node: n, up: up, links: 1}
 	if n.IsDirectory() {
 		e.links = 2
-		e.names = n.Names()
 	}
+	place := int32(len(p.entries))
 	p.entries = append(p.entries, e)
-	p.byNode[n] = e
-	return e, checkNode(e)
+	if n.IsDirectory() || n.Links != 1 {
+		p.places[n] = place
+	}
+	return p.checkNode(place)
 }
 
-func (p *plan) addChildren(dir *entry) error {
-	var directories []*entry
-	for _, name := range dir.names {
-		if err := checkName(name); err != nil {
-			return fmt.Errorf("%s: %w", dir.path(), err)
+func (p *plan) addChildren(dir int32) error {
+	node, first := p.entries[dir].node, int32(len(p.entries))
+	p.entries[dir].first = first
+	for _, d := range p.sortedNames(node) {
+		if err := checkName(d.name); err != nil {
+			return fmt.Errorf("%s: %w", p.path(dir), err)
 		}
-		child := dir.node.Children[name]
+		child := node.Children[d.name]
 		if child.IsDirectory() {
-			dir.links++
+			p.entries[dir].links++
 		}
 		if _, written := p.roots[child]; written {
-			if err := p.link(child, dir, name); err != nil {
+			if err := p.link(child, dir, d.name); err != nil {
 				return err
 			}
 			continue
 		}
-		if e, seen := p.byNode[child]; seen {
+		if place, seen := p.places[child]; seen {
+			e := &p.entries[place]
 			e.links++
 			if child.IsDirectory() || e.links > maxFileLinks {
-				return fmt.Errorf("%s/%s: %s has too many links", dir.path(), name, e.path())
+				return fmt.Errorf("%s/%s: %s has too many links", p.path(dir), d.name, p.path(place))
 			}
 			continue
 		}
-		e, err := p.add(child, dir, name)
-		if err != nil {
+		if err := p.add(child, dir); err != nil {
 			return err
-		}
-		if child.IsDirectory() {
-			directories = append(directories, e)
 		}
 	}
-	for _, e := range directories {
-		if err := p.addChildren(e); err != nil {
-			return err
+	for place, end := first, int32(len(p.entries)); place < end; place++ {
+		if p.entries[place].node.IsDirectory() {
+			if err := p.addChildren(place); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// sortedNames returns a directory's names in byte order. They are valid until the next call.
+func (p *plan) sortedNames(n *tree.Node) []dirent {
+	p.names = p.names[:0]
+	for name := range n.Children {
+		p.names = append(p.names, dirent{name: name})
+	}
+	slices.SortFunc(p.names, func(a, b dirent) int { return strings.Compare(a.name, b.name) })
+	return p.names
+}
+
 // link notes that a root written before has its name.
-func (p *plan) link(root *tree.Node, dir *entry, name string) error {
-	if dir.node != p.anchor || p.linked[root] {
-		return fmt.Errorf("%s/%s: the root of a region can only be linked once, in the anchor directory", dir.path(), name)
+func (p *plan) link(root *tree.Node, dir int32, name string) error {
+	if p.entries[dir].node != p.anchor || p.linked[root] {
+		return fmt.Errorf("%s/%s: the root of a region can only be linked once, in the anchor directory", p.path(dir), name)
 	}
 	p.linked[root] = true
 	return nil
 }
 
-// numberOf returns the inode number of a child.
-func (p *plan) numberOf(child *tree.Node) uint32 {
-	if e, planned := p.byNode[child]; planned {
-		return e.number
+// dirents returns a directory's names in byte order, with inode numbers. They are valid until the next call.
+func (p *plan) dirents(dir int32) []dirent {
+	node, next := p.entries[dir].node, p.entries[dir].first
+	names := p.sortedNames(node)
+	for i := range names {
+		d := &names[i]
+		child := node.Children[d.name]
+		d.fileType = child.Type()
+		if number, written := p.roots[child]; written {
+			d.inode = number
+			continue
+		}
+		place, shared := p.places[child]
+		if !shared {
+			place = next
+		}
+		// What came first under this name is the next of the directory's children in the plan.
+		if place == next {
+			next++
+		}
+		d.inode = p.entries[place].number
 	}
-	return p.roots[child]
+	return names
 }
 
 // parentOf returns the inode number for "..".
-func (p *plan) parentOf(e *entry) uint32 {
-	if e.up == nil {
+func (p *plan) parentOf(dir int32) uint32 {
+	if dir == 0 {
 		return p.parent
 	}
-	return e.up.number
+	return p.entries[p.entries[dir].up].number
 }
 
-// number gives entries their inode numbers, in order.
-func number(entries []*entry, numbers []Range) {
-	for _, r := range numbers {
-		for i := range r.Count {
-			entries[i].number = r.Start + i
-		}
-		entries = entries[r.Count:]
+// path is for messages.
+func (p *plan) path(place int32) string {
+	if place == 0 {
+		return "/"
 	}
-}
-
-// sortByNumber brings entries into the order in which inodes are written.
-func (p *plan) sortByNumber() {
-	slices.SortFunc(p.entries, func(a, b *entry) int { return cmp.Compare(a.number, b.number) })
+	e := p.entries[place]
+	directory := p.path(e.up)
+	for _, d := range p.sortedNames(p.entries[e.up].node) {
+		if p.entries[e.up].node.Children[d.name] == e.node {
+			return strings.TrimSuffix(directory, "/") + "/" + d.name
+		}
+	}
+	return directory
 }
 
 // checkNode refuses what ext4 cannot hold, and extents that do not belong to the size.
-func checkNode(e *entry) error {
-	n := e.node
+func (p *plan) checkNode(place int32) error {
+	n := p.entries[place].node
 	switch n.Type() {
 	case tree.TypeRegular:
 		if have := int64(blockCount(n.Extents)); have != (n.Size+BlockSize-1)/BlockSize {
-			return fmt.Errorf("%s: a file of %d bytes has %d blocks", e.path(), n.Size, have)
+			return fmt.Errorf("%s: a file of %d bytes has %d blocks", p.path(place), n.Size, have)
 		}
 	case tree.TypeSymlink:
-		return checkTarget(e)
+		if target := n.Target; target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
+			return fmt.Errorf("%s: a symbolic link's target has to have 1 to %d bytes, none of them zero", p.path(place), BlockSize-1)
+		}
 	case tree.TypeDirectory, tree.TypeFIFO, tree.TypeCharDev, tree.TypeBlockDev:
 	default:
-		return fmt.Errorf("%s: unknown file type %#o", e.path(), n.Type())
+		return fmt.Errorf("%s: unknown file type %#o", p.path(place), n.Type())
 	}
 	return nil
+}
+
+// number gives the next inode number to each entry that has none.
+func (p *plan) number(numbers []Range) {
+	for i := range p.entries {
+		if e := &p.entries[i]; e.number == 0 {
+			next := &numbers[0]
+			e.number = next.Start
+			next.Start++
+			next.Count--
+			if next.Count == 0 {
+				numbers = numbers[1:]
+			}
+		}
+	}
 }

@@ -22,18 +22,18 @@ func (r *Region) claim(p *plan) ([]span, error) {
 	}
 	rest, missing, ok := subtract(r.unclaimed, claimed)
 	if !ok {
-		return nil, fmt.Errorf("%s: block %d was not stored through this region, or another file has it", p.fileAt(tree.Extent(missing)).path(), missing.Start)
+		return nil, fmt.Errorf("%s: block %d was not stored through this region, or another file has it", p.path(p.fileAt(tree.Extent(missing))), missing.Start)
 	}
 	r.unclaimed = rest
 	return claimed, nil
 }
 
-// fileAt returns the last file that has the extent.
-func (p *plan) fileAt(extent tree.Extent) *entry {
-	for _, e := range slices.Backward(p.entries) {
+// fileAt returns the place of the last file that has the extent.
+func (p *plan) fileAt(extent tree.Extent) int32 {
+	for i, e := range slices.Backward(p.entries) {
 		if e.node.Type() == tree.TypeRegular && slices.Contains(e.node.Extents, extent) {
-			return e
+			return int32(i)
 		}
 	}
-	return p.entries[0]
+	return 0
 }

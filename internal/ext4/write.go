@@ -3,7 +3,6 @@ package ext4
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
@@ -40,11 +39,9 @@ func (r *Region) writeTree(ctx context.Context, root *tree.Node) (TreeLayout, er
 	if err != nil {
 		return TreeLayout{}, err
 	}
-	number(p.entries, numbers)
-	for _, e := range p.entries {
-		if err := r.writeEntry(ctx, p, e, r.writer.options.Label); err != nil {
-			return TreeLayout{}, err
-		}
+	p.number(numbers)
+	if err := r.writeEntries(ctx, p, r.writer.xattrs); err != nil {
+		return TreeLayout{}, err
 	}
 	layout := r.finishTree(p, claimed)
 	r.writer.roots[root] = layout.Root
@@ -72,13 +69,29 @@ func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayou
 	return layout
 }
 
-// writeEntry writes what belongs to an inode, then the inode.
-func (r *Region) writeEntry(ctx context.Context, p *plan, e *entry, label string) error {
+// writeEntries writes all inodes, and what belongs to each in front of it. The filesystem's own numbers, which do
+// not rise with the places in the plan, come first: all of them are in one chunk.
+func (r *Region) writeEntries(ctx context.Context, p *plan, xattrs xattrEncoder) error {
+	for _, own := range []bool{true, false} {
+		for place := range p.entries {
+			if own != (p.entries[place].number <= anchorInode) {
+				continue
+			}
+			if err := r.writeEntry(ctx, p, int32(place), xattrs); err != nil {
+				return fmt.Errorf("%s: %w", p.path(int32(place)), err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder xattrEncoder) error {
+	e := p.entries[place]
 	in := nodeInode(e.node, r.writer.options.Time)
 	in.links = e.links
-	xattrs, err := encodeXattrs(e.node.Xattrs, label)
+	xattrs, err := encoder.encode(e.node.Xattrs)
 	if err != nil {
-		return fmt.Errorf("%s: %w", e.path(), err)
+		return err
 	}
 	in.inline = xattrs.inline
 	if xattrs.block != nil {
@@ -91,7 +104,7 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, e *entry, label string
 	}
 	switch e.node.Type() {
 	case tree.TypeDirectory:
-		err = r.writeDirectory(ctx, p, e, in)
+		err = r.writeDirectory(ctx, p, place, in)
 	case tree.TypeRegular:
 		in.size = e.node.Size
 		err = r.mapBlocks(ctx, in, e.node.Extents)
@@ -101,9 +114,9 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, e *entry, label string
 		err = putDevice(in.mapping[:], e.node.Major, e.node.Minor)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", e.path(), err)
+		return err
 	}
-	return r.inodes.write(ctx, r.writer.to, e.number, in.encode())
+	return r.inodes.write(ctx, r.writer.to, e.number, in)
 }
 
 func (r *Region) writeSymlink(ctx context.Context, target string, in *inode) error {
@@ -130,11 +143,4 @@ func (r *Region) mapBlocks(ctx context.Context, in *inode, extents []tree.Extent
 		}
 		return placed[0].Start, nil
 	})
-}
-
-func checkTarget(e *entry) error {
-	if target := e.node.Target; target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
-		return fmt.Errorf("%s: a symbolic link's target has to have 1 to %d bytes, none of them zero", e.path(), BlockSize-1)
-	}
-	return nil
 }

@@ -59,6 +59,8 @@ type Writer struct {
 	to       ChunkWriter
 	options  Options
 	geometry geometry
+	// xattrs are of regions' trees.
+	xattrs xattrEncoder
 	// regions are in the order of their turns; last tells whether the one for Finish is among them.
 	regions []*Region
 	last    bool
@@ -87,7 +89,12 @@ func NewWriter(to ChunkWriter, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	xattrs, err := newXattrEncoder(o.Label)
+	if err != nil {
+		return nil, fmt.Errorf("labelling files: %w", err)
+	}
 	w := &Writer{
+		xattrs:      xattrs,
 		to:          to,
 		options:     o,
 		geometry:    g,
@@ -169,60 +176,4 @@ func (w *Writer) begin() {
 		}
 		close(w.regions[0].turn)
 	})
-}
-
-// UsageOf returns what containerd's disk usage of a tree will be: the bytes of st_blocks, with those of
-// directories, extent trees and attributes, and the number of inodes, hard links once. Files must have their
-// extents. A directory is taken to be in at most four pieces.
-func (w *Writer) UsageOf(node *tree.Node) (bytes, inodes int64, err error) {
-	seen := map[*tree.Node]bool{}
-	var visit func(n *tree.Node) error
-	visit = func(n *tree.Node) error {
-		if seen[n] {
-			return nil
-		}
-		seen[n] = true
-		blocks, err := w.blocksOf(n)
-		if err != nil {
-			return err
-		}
-		bytes += blocks * BlockSize
-		inodes++
-		for _, child := range n.Children {
-			if err := visit(child); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := visit(node); err != nil {
-		return 0, 0, fmt.Errorf("counting the blocks of a tree: %w", err)
-	}
-	return bytes, inodes, nil
-}
-
-func (w *Writer) blocksOf(n *tree.Node) (int64, error) {
-	xattrs, err := encodeXattrs(n.Xattrs, w.options.Label)
-	if err != nil {
-		return 0, err
-	}
-	var blocks int64
-	if xattrs.block != nil {
-		blocks++
-	}
-	switch n.Type() {
-	case tree.TypeDirectory:
-		index, err := newIndex(n.Names(), w.options.HashSeed)
-		if err != nil {
-			return 0, err
-		}
-		blocks += int64(index.blocks())
-	case tree.TypeRegular:
-		blocks += int64(blockCount(n.Extents)) + int64(extentTreeBlocks(n.Extents))
-	case tree.TypeSymlink:
-		if len(n.Target) >= mappingSize {
-			blocks++
-		}
-	}
-	return blocks, nil
 }

@@ -46,12 +46,30 @@ type encodedXattrs struct {
 	inline, block []byte
 }
 
-// encodeXattrs turns attributes into ext4's form. A label, unless empty, is the security.selinux attribute,
-// stored with the terminating zero that setfilecon writes.
-func encodeXattrs(attributes map[string]string, label string) (encodedXattrs, error) {
-	if len(attributes) == 0 && label == "" {
-		return encodedXattrs{}, nil
+// xattrEncoder turns attributes into ext4's form. A label, unless empty, is the security.selinux attribute, stored
+// with the terminating zero that setfilecon writes.
+type xattrEncoder struct {
+	label string
+	// alone is what nearly all inodes have: the label and nothing else.
+	alone encodedXattrs
+}
+
+func newXattrEncoder(label string) (xattrEncoder, error) {
+	if label == "" {
+		return xattrEncoder{}, nil
 	}
+	alone, err := encodeXattrs(nil, label)
+	return xattrEncoder{label: label, alone: alone}, err
+}
+
+func (e xattrEncoder) encode(attributes map[string]string) (encodedXattrs, error) {
+	if len(attributes) == 0 {
+		return e.alone, nil
+	}
+	return encodeXattrs(attributes, e.label)
+}
+
+func encodeXattrs(attributes map[string]string, label string) (encodedXattrs, error) {
 	list := make([]xattr, 0, len(attributes)+1)
 	for name, value := range attributes {
 		if name == selinuxXattr && label != "" {
