@@ -17,5 +17,12 @@
 // holds a superblock, the group descriptors and the room they need to grow online to 16 TiB. A flex group that
 // is cut short by the end of the filesystem keeps the places of its missing groups free.
 //
-// Everything else belongs to regions. A Region owns whole chunks of blocks and whole chunks of inodes.
+// Everything else belongs to regions. A Region owns whole chunks of blocks and whole chunks of inodes, and holds no
+// address of another one, so that a filesystem can be written as the child of an earlier one (Options.Previous):
+// KeepRegion leaves a region where it is, unread and unwritten, and what others left is free for new ones.
+//
+// # Limits
+//
+// A directory has at most 1,014 MiB of names, which is what an index of two levels reaches; a file's extended
+// attributes are those that fit its inode and one block.
 package ext4

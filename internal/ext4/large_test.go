@@ -13,8 +13,7 @@ import (
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// TestFileAboveFourGiB has a size and extents that 32 bits do not hold, beyond two journal windows and over a flex
-// group's metadata.
+// TestFileAboveFourGiB has a size that 32 bits do not hold, and goes around the metadata of several groups.
 func TestFileAboveFourGiB(t *testing.T) {
 	const size = 5<<30 + 12_345
 	ctx := context.Background()
