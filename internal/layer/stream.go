@@ -93,13 +93,18 @@ func openStream(ctx context.Context, blob io.Reader) (*stream, error) {
 	}
 	switch {
 	case bytes.HasPrefix(magic, gzipMagic):
+		// 4.4 CPU seconds for 1 GB of /usr on an EPYC with SHA-NI, where the standard library's takes 5.2 at best
+		// (BenchmarkInflate). That is seven times what SHA-256 takes (0.6, with the standard library's own use of
+		// SHA-NI), so neither another hash nor a goroutine for it would gain much: layers are read side by side, and
+		// keep the cores busy as it is.
 		reader, err := gzip.NewReader(s.compressed)
 		if err != nil {
 			return nil, s.source.explain(err)
 		}
 		s.uncompressed = reader
 	case isZstd(magic):
-		// One block in flight: layers are read side by side, and more would only cost memory.
+		// One block in flight: 1.0 CPU seconds for 1 GB instead of 1.1 with the default's four, less memory, and layers
+		// are read side by side anyway. More memory (WithDecoderLowmem) takes as long.
 		reader, err := zstd.NewReader(s.compressed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
 			return nil, s.source.explain(err)
