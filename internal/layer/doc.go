@@ -6,6 +6,9 @@
 //
 //   - Compression is told by the blob's first bytes, never by its media type: gzip of one or many members,
 //     zstd, or none; an empty blob is an empty layer. pkg/archive/compression/compression.go, DecompressStream.
+//     The layers' media types that say "no compression" are the one exception there; Larder looks at all blobs.
+//   - Bytes behind the last gzip member or zstd frame are an error, zeros too, as for containerd where it inflates
+//     by itself; skippable frames are not. eStargz's table of contents and landmarks are files like others.
 //   - The DiffID is over the whole uncompressed stream, with what follows the tar's end marker.
 //     core/diff/apply/apply.go, Apply ("Read any trailing data").
 //   - Above the bottom layer ".wh.x" becomes a character device 0:0 named x, without permission bits and owned
@@ -52,10 +55,14 @@
 //
 //   - security.selinux is dropped: the volume's own label is the only one that a node should see.
 //   - Owners of -1 and beyond 32 bits, and device numbers beyond the kernel's 12 and 20 bits, are refused.
+//   - A layer that unpacks to more than the volume's size is refused, and so is a zstd window of more than 128 MiB,
+//     where containerd takes 512 MiB.
 //   - Old GNU sparse files are taken, with their holes as zeros; containerd takes PAX ones only.
 //   - What containerd stamps with the time of unpacking is stamped 1970 (whiteouts, the root, implicit parents
 //     without a lower one) or keeps the lower layer's time (other implicit parents, whose copied time containerd
 //     loses by writing into them), so that the same layers always give the same bytes.
+//   - containerd remembers a bottom layer's entries by path where an opaque marker asks for them, Larder by file: a
+//     directory that was an entry, was removed, and came again as a parent only, goes with the marker.
 //   - A directory that was removed again by a later entry is no error, nor is a file in a lower layer where
 //     this one has a directory two levels deep.
 package layer
