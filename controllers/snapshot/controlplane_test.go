@@ -324,6 +324,7 @@ func testBadInput(t *testing.T, plane *controlplane.ControlPlane, asOperator cli
 		"layer is gone":         {building(imageError("a", image.NotFound)), larderv1alpha1.ReasonImageNotFound, status.FailedStatus},
 		"volume too small":      {building(&volume.TooSmallError{Size: 1, Need: 8}), larderv1alpha1.ReasonVolumeTooSmall, status.FailedStatus},
 		"out of blocks":         {building(&ext4.OutOfBlocks{Need: 1}), larderv1alpha1.ReasonVolumeTooSmall, status.FailedStatus},
+		"layer too long":        {building(&layer.EntryError{Entry: "x", Err: &layer.LimitError{Limit: 1}}), larderv1alpha1.ReasonVolumeTooSmall, status.FailedStatus},
 		"out of inodes":         {building(&ext4.OutOfInodes{Need: 1}), larderv1alpha1.ReasonOutOfInodes, status.FailedStatus},
 		"build denied by AWS":   {building(accessDenied()), larderv1alpha1.ReasonAccessDenied, status.FailedStatus},
 		"build fails":           {building(errDisk), larderv1alpha1.ReasonBuildFailed, status.InProgressStatus},

@@ -92,11 +92,12 @@ func volumeFailure(err error) *failure {
 		smallest    *ext4.TooSmall
 		outOfBlocks *ext4.OutOfBlocks
 		outOfInodes *ext4.OutOfInodes
+		limit       *layer.LimitError
 		entry       *layer.EntryError
 	)
 	found := failure{needsPerson: true}
 	switch {
-	case errors.As(err, &small), errors.As(err, &smallest), errors.As(err, &outOfBlocks):
+	case errors.As(err, &small), errors.As(err, &smallest), errors.As(err, &outOfBlocks), errors.As(err, &limit):
 		found.reason = larderv1alpha1.ReasonVolumeTooSmall
 	case errors.As(err, &outOfInodes):
 		found.reason = larderv1alpha1.ReasonOutOfInodes
