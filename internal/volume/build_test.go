@@ -367,9 +367,9 @@ func TestVolumeStopsWhenItIsFull(t *testing.T) {
 	bomb := f.push(t, "bomb/zeros:v1", registry.Image{Layers: []registry.Layer{{Entries: []registry.Entry{{Name: "etc/"}}}}})
 	disk := newMemoryDisk(t)
 	_, err := volume.Make(t.Context(), disk.request([]image.Image{bomb}, zeros{}, 2))
-	var full *ext4.OutOfBlocks
+	var full *layer.LimitError
 	if !errors.As(err, &full) {
-		t.Errorf("got %v, want out of blocks", err)
+		t.Errorf("got %v, want the layer's limit", err)
 	}
 	if disk.completed || !disk.undone {
 		t.Error("a disk that did not fit was not undone")
@@ -382,17 +382,21 @@ func TestVolumeDoublesAComputedSizeOnce(t *testing.T) {
 	f := newFixture(t, registry.Options{})
 	images := f.samples(t)
 	for name, c := range map[string]struct {
-		size int64
-		want []int64
+		size   int64
+		full   bool
+		layers volume.Layers
+		want   []int64
 	}{
-		"given":    {size: 4, want: []int64{4}},
-		"computed": {size: 0, want: []int64{8, 16}},
+		"given":                        {size: 4, full: true, layers: f.client, want: []int64{4}},
+		"computed":                     {size: 0, full: true, layers: f.client, want: []int64{8, 16}},
+		"given, and a longer layer":    {size: 4, layers: zeros{}, want: []int64{4}},
+		"computed, and a longer layer": {size: 0, layers: zeros{}, want: []int64{8, 16}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := newMemoryDisk(t)
-			disk.full = true
+			disk.full = c.full
 			var tried []int64
-			request := disk.request(images, f.client, c.size)
+			request := disk.request(images, c.layers, c.size)
 			request.Create = func(_ context.Context, size int64) (volume.Output, error) {
 				tried = append(tried, size)
 				return disk, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/layer"
 )
 
 // Output is a disk that comes into being as a whole or not at all.
@@ -52,7 +53,8 @@ func Make(ctx context.Context, request Request) (*Result, error) {
 func isFull(err error) bool {
 	var blocks *ext4.OutOfBlocks
 	var inodes *ext4.OutOfInodes
-	return errors.As(err, &blocks) || errors.As(err, &inodes)
+	var layers *layer.LimitError
+	return errors.As(err, &blocks) || errors.As(err, &inodes) || errors.As(err, &layers)
 }
 
 func makeOnce(ctx context.Context, plan *Plan, request Request) (*Result, error) {
