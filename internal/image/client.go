@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -20,6 +21,9 @@ type Options struct {
 	// PlainHTTP tells which registry hosts ("registry.lan:5000") may be spoken to without TLS, next to those
 	// on this machine and on private addresses, where that is allowed anyway; nil means none.
 	PlainHTTP func(host string) bool
+	// Wait passes the time between two attempts at one request, at most a minute, and returns the context's error
+	// if that ends first; nil means to sleep.
+	Wait func(ctx context.Context, duration time.Duration) error
 	// UserAgent is put before go-containerregistry's own; it may be empty.
 	UserAgent string
 }
@@ -42,13 +46,13 @@ func NewClient(options Options) *Client {
 	if options.Keychain == nil {
 		options.Keychain = authn.DefaultKeychain
 	}
-	retrying := transport.NewRetry(options.Transport,
-		transport.WithRetryBackoff(backoff),
-		transport.WithRetryPredicate(transient),
-		transport.WithRetryStatusCodes(retryable...))
+	if options.Wait == nil {
+		options.Wait = sleep
+	}
+	patient := &retrying{inner: options.Transport, wait: options.Wait}
 	return &Client{
 		options:   options,
-		transport: transport.NewUserAgent(retrying, options.UserAgent),
+		transport: transport.NewUserAgent(patient, options.UserAgent),
 		sessions:  map[string]*session{},
 	}
 }

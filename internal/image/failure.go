@@ -4,49 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
-
-// retryable are the answers after which go-containerregistry sends a request again: those that its remote
-// package retries and that are defined for HTTP.
-var retryable = []int{
-	http.StatusRequestTimeout,
-	http.StatusTooManyRequests,
-	http.StatusInternalServerError,
-	http.StatusBadGateway,
-	http.StatusServiceUnavailable,
-	http.StatusGatewayTimeout,
-}
-
-// backoff makes four attempts, 0.3, 0.9 and 2.7 seconds apart: enough for a registry's restart or a burst
-// limit; anything longer is the caller's to schedule.
-var backoff = transport.Backoff{Duration: 300 * time.Millisecond, Factor: 3, Jitter: 0.1, Steps: 4}
-
-// transient tells whether sending the same request again may help.
-func transient(err error) bool {
-	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return false
-	}
-	var temporary interface{ Temporary() bool }
-	if errors.As(err, &temporary) && temporary.Temporary() {
-		return true
-	}
-	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
-		if errors.Is(err, broken) {
-			return true
-		}
-	}
-	return false
-}
 
 // failure turns what the transport reports into an *Error. A context's end stays what it is, since it says
 // nothing about the image; it is read from the context, because a timeout of the network looks alike.
@@ -56,6 +21,15 @@ func failure(ctx context.Context, reference, registry string, err error) error {
 	}
 	reason, detail := classify(err)
 	return &Error{Reference: reference, Registry: registry, Reason: reason, Err: errors.New(detail)}
+}
+
+// saying adds how long the registry asks to wait.
+func saying(err error, wait time.Duration) error {
+	var known *Error
+	if wait > 0 && errors.As(err, &known) {
+		known.Err = fmt.Errorf("%w, and it asks to wait %v", known.Err, wait)
+	}
+	return err
 }
 
 func classify(err error) (Reason, string) {

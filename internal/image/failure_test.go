@@ -61,7 +61,8 @@ func TestResolveFailsWithTheReasonAndWhatToDo(t *testing.T) {
 			server := start(t, registry.Options{})
 			reference := push(t, server, "team/app:1", forPlatform("linux/amd64"))
 			server.Inject(test.fault)
-			_, err := image.NewClient(image.Options{}).Resolve(t.Context(), reference, []string{test.wanted})
+			var waited waits
+			_, err := waited.client().Resolve(t.Context(), reference, []string{test.wanted})
 			checkError(t, err, test.want, reference, test.says)
 			if got := manifestRequests(server); got != test.requests {
 				t.Errorf("%s: the manifest was asked for %d times, want %d", test.reason, got, test.requests)

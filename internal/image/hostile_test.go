@@ -226,12 +226,21 @@ func TestResolveRefusesHostileIndexes(t *testing.T) {
 
 // Each index has three entries and each is the same: followed one by one, that would be 6,561 manifests.
 func TestResolveReadsWhatIsNamedOftenOnce(t *testing.T) {
-	var nested registry.Artifact = forPlatform("linux/amd64")
-	for range 8 {
-		nested = registry.Index{Entries: []registry.Artifact{nested, nested, nested}}
-	}
 	server := start(t, registry.Options{})
-	resolved := resolve(t, push(t, server, "fan:1", nested), "linux/amd64", "linux/386")
+	built, err := registry.Build(forPlatform("linux/amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	push(t, server, "fan:1", forPlatform("linux/amd64"))
+	entry := built.Descriptor
+	for range 8 {
+		content := encode(t, ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: slices.Repeat([]ocispec.Descriptor{entry}, 3)})
+		entry = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(content), Size: int64(len(content))}
+		if err := server.PutManifest(t.Context(), "fan", "1", entry.MediaType, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resolved := resolve(t, server.Host()+"/fan:1", "linux/amd64", "linux/386")
 	checkConsistent(t, resolved)
 	if len(resolved.Blobs) != 10 || len(resolved.Manifests) != 1 {
 		t.Errorf("%d blobs and %d manifests, want 8 indexes, one manifest and its config", len(resolved.Blobs), len(resolved.Manifests))

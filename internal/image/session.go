@@ -71,7 +71,7 @@ func (s *session) get(ctx context.Context, reference, resource string, header ht
 	}
 	if err := transport.CheckError(response, http.StatusOK, http.StatusPartialContent); err != nil {
 		response.Body.Close()
-		return nil, failure(ctx, reference, s.host, err)
+		return nil, saying(failure(ctx, reference, s.host, err), retryAfter(response.Header))
 	}
 	return response, nil
 }
