@@ -6,8 +6,12 @@
 //	Start ──> WriteBlock … WriteBlock ──> Complete ──> (pending) ──> Describe says completed
 //	  └────────────┴──────────┴── Abort: deletes what is half written
 //
+// A snapshot may be started as the child of another: then only what differs is sent, zeros that erase included,
+// and ErrParentUnusable says when it has to be built without one.
+//
 // Every call has exactly one retry layer, the SDK's own, and every attempt its own time limit: retries around
-// retries multiply into hours (https://github.com/awslabs/coldsnap/pull/437).
+// retries multiply into hours (https://github.com/awslabs/coldsnap/pull/437). All uploads of a Client share one
+// token bucket for their blocks, which is as large as AWS's quota for the account.
 package ebs
 
 // BlockSize is the only block size of the EBS direct API, in bytes.

@@ -106,6 +106,28 @@ func TestReadersSideBySideFetchABlockOnce(t *testing.T) {
 	}
 }
 
+func TestTheReadersCacheIsBounded(t *testing.T) {
+	const kept = 16
+	s := newStand(t, fakeaws.Options{}, ebs.Options{})
+	blocks := map[int64]byte{}
+	for index := range int64(kept + 1) {
+		blocks[index] = byte(index + 1)
+	}
+	reader, err := s.client.Open(t.Context(), upload(t, s, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One block more than are kept; then the newest, the oldest that is left, and the one that had to go.
+	for _, index := range []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 16, 1, 0} {
+		if _, err := reader.ReadAt(make([]byte, 1), index*ebs.BlockSize); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gets := s.Calls("GetSnapshotBlock"); gets != kept+2 {
+		t.Errorf("%d blocks were fetched for %d and one that was dropped", gets, kept+1)
+	}
+}
+
 func TestAPendingSnapshotIsNotRead(t *testing.T) {
 	s := newStand(t, fakeaws.Options{PendingFor: time.Minute}, ebs.Options{})
 	id := upload(t, s, map[int64]byte{0: 1})
