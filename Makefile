@@ -57,6 +57,11 @@ test-node: ## Run real containerd on built volumes. Needs root, e2fsprogs and ru
 	assets=$$(hack/containerd-assets.sh); \
 	CONTAINERD_ASSETS=$$assets $(TOOL) gotestsum --format testname -- -tags node -count 1 -p 1 -timeout 20m ./test/node/...
 
+.PHONY: test-grow
+test-grow: ## Let a Debian kernel grow built volumes while mounted. Needs apt, qemu-system-x86, systemd and e2fsprogs.
+	kernel=$$(hack/kernel-assets.sh); \
+	GUEST_KERNEL=$$kernel $(TOOL) gotestsum --format standard-verbose -- -tags grow -count 1 -timeout 20m ./test/grow/...
+
 .PHONY: test-defects
 test-defects: ## Plant defects in a copy of the source and see the tests catch them.
 	KUBEBUILDER_ASSETS=$$(hack/envtest-assets.sh) hack/plant-defects.sh

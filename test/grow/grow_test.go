@@ -1,0 +1,290 @@
+//go:build grow
+
+package grow_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-dev/larder/test/grow"
+	"github.com/larder-dev/larder/test/grow/report"
+	"github.com/larder-dev/larder/test/registry"
+)
+
+const (
+	gib = 1 << 30
+	// endMargin is what Bottlerocket leaves free behind its data partition, in bytes.
+	endMargin = 1 << 20
+	blockSize = 4096
+	inodeSize = 256
+)
+
+// TestGrowth boots nodes whose disks are larger than the volume was built.
+func TestGrowth(t *testing.T) {
+	machine := newMachine(t)
+	built := build(t)
+	cases := map[string]struct {
+		reason string
+		disk   int64
+		task   report.Task
+	}{
+		"64 GiB": {
+			reason: "three times the volume: a usual node",
+			disk:   64 * gib,
+		},
+		"256 GiB": {
+			reason: "the descriptors need more than the blocks that they have, so that reserved ones are taken",
+			disk:   256 * gib,
+		},
+		"1 TiB": {
+			reason: "fifty times the volume",
+			disk:   1024 * gib,
+		},
+		"64 GiB, then 256 GiB": {
+			reason: "a disk that was enlarged twice: the second growth begins with what the first one made",
+			disk:   256 * gib,
+			task:   report.Task{FirstStep: 64 * gib},
+		},
+		"64 GiB, full": {
+			reason: "a volume without room grows all the same",
+			disk:   64 * gib,
+			task:   report.Task{FillPercent: 95},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			disk := filepath.Join(t.TempDir(), "disk.img")
+			if err := grow.CopyDisk(t.Context(), built.partition.File, disk, c.disk); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			told, err := machine.Boot(t.Context(), t.TempDir(), disk, c.task)
+			if err != nil {
+				t.Fatalf("%s: %v", c.reason, err)
+			}
+			booted := time.Since(start)
+			checkLog(t, told.Log)
+			checkSteps(t, told, c.disk, c.task)
+			checkFiles(t, told.Files, built.files, c.task)
+			checkDisk(t, disk, c.disk, built)
+			describe(t, told, booted, time.Since(start))
+		})
+	}
+}
+
+// TestGrowthThatIsNotClean shows that a filesystem the kernel cannot grow without complaint is noticed: one
+// without reserved descriptor blocks.
+func TestGrowthThatIsNotClean(t *testing.T) {
+	machine := newMachine(t)
+	built := build(t)
+	disk := filepath.Join(t.TempDir(), "disk.img")
+	if err := grow.CopyDisk(t.Context(), built.partition.File, disk, 64*gib); err != nil {
+		t.Fatal(err)
+	}
+	output, err := exec.CommandContext(t.Context(), "mke2fs", "-q", "-F", "-t", "ext4",
+		"-O", "^resize_inode,^64bit,^metadata_csum,^meta_bg", "-E", "offset="+strconv.FormatInt(built.partition.Offset, 10),
+		disk, strconv.FormatInt(built.partition.Size>>10, 10)+"k").CombinedOutput()
+	if err != nil {
+		t.Fatalf("making a filesystem: %v\n%s", err, output)
+	}
+	told, err := machine.Boot(t.Context(), t.TempDir(), disk, report.Task{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(complaints(told.Log)) == 0 {
+		t.Errorf("a filesystem without reserved descriptor blocks grew without a complaint; the kernel said %q", joined(told.Log))
+	}
+}
+
+// volume is what larder build made, and what was in it.
+type volume struct {
+	partition  grow.Partition
+	files      map[string]string
+	superblock map[string]string
+}
+
+func newMachine(t *testing.T) grow.Machine {
+	t.Helper()
+	kernel := os.Getenv("GUEST_KERNEL")
+	if kernel == "" {
+		t.Fatal("GUEST_KERNEL is not set: run make test-grow, or set it to what hack/kernel-assets.sh prints")
+	}
+	directory := t.TempDir()
+	machine := grow.Machine{Kernel: kernel, Initramfs: filepath.Join(directory, "initramfs")}
+	guest := filepath.Join(directory, "guest")
+	compile(t, guest, "./guest")
+	if err := grow.WriteInitramfs(t.Context(), machine.Initramfs, guest); err != nil {
+		t.Fatal(err)
+	}
+	return machine
+}
+
+func compile(t *testing.T, binary, source string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // the guest has no libraries but those of systemd
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", source, err, output)
+	}
+}
+
+// build makes a volume of 20 GiB with the larder command.
+func build(t *testing.T) volume {
+	t.Helper()
+	server, err := registry.Start(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	directory := t.TempDir()
+	larder, disk := filepath.Join(directory, "larder"), filepath.Join(directory, "disk.img")
+	compile(t, larder, "../../cmd/larder")
+	arguments := []string{"build", "--platform", "linux/amd64,linux/arm64", "--volume-size", "20Gi", "--output", disk}
+	for _, sample := range registry.Samples() {
+		reference, err := server.Push(t.Context(), sample.Name, sample.Artifact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, "--image", reference)
+	}
+	if output, err := exec.CommandContext(t.Context(), larder, arguments...).CombinedOutput(); err != nil {
+		t.Fatalf("larder %s: %v\n%s", strings.Join(arguments, " "), err, output)
+	}
+	built := volume{}
+	if built.partition, err = grow.FindPartition(t.Context(), disk); err != nil {
+		t.Fatal(err)
+	}
+	if built.superblock, err = built.partition.Superblock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if built.files, err = built.partition.Files(); err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+// complaints are the messages that a person would have to look at.
+func complaints(log []report.Message) []string {
+	const warning = 4
+	var found []string
+	for _, message := range log {
+		if message.Severity <= warning || strings.Contains(message.Text, "fsck") {
+			found = append(found, message.Text)
+		}
+	}
+	return found
+}
+
+func checkLog(t *testing.T, log []report.Message) {
+	t.Helper()
+	for _, complaint := range complaints(log) {
+		t.Errorf("the kernel complained: %s", complaint)
+	}
+	if !strings.Contains(joined(log), "resized filesystem to") {
+		t.Errorf("the kernel did not say that it resized the filesystem, but %q", joined(log))
+	}
+}
+
+func joined(log []report.Message) string {
+	var text strings.Builder
+	for _, message := range log {
+		text.WriteString(message.Text + "\n")
+	}
+	return text.String()
+}
+
+// checkSteps compares what statfs said after each step with what was asked for.
+func checkSteps(t *testing.T, told *report.Report, disk int64, task report.Task) {
+	t.Helper()
+	want := []int64{disk}
+	if task.FirstStep != 0 {
+		want = []int64{task.FirstStep, disk}
+	}
+	if len(told.Growths) != len(want) {
+		t.Fatalf("the guest grew the filesystem %d times, want %d", len(told.Growths), len(want))
+	}
+	for i, growth := range told.Growths {
+		// statfs does not count what inodes take, which is all that grows in proportion.
+		got := growth.Bytes + growth.Inodes*inodeSize
+		if off := float64(got-want[i]) / float64(want[i]); off < -0.01 || off > 0.01 {
+			t.Errorf("step %d: statfs says %d bytes with inodes, want %d within 1 %%", i+1, got, want[i])
+		}
+	}
+}
+
+func checkFiles(t *testing.T, got, built map[string]string, task report.Task) {
+	t.Helper()
+	want := maps.Clone(built)
+	hash := sha256.New()
+	if _, err := io.Copy(hash, report.NewFileContent()); err != nil {
+		t.Fatal(err)
+	}
+	want[strconv.Quote(report.NewFile)] = hex.EncodeToString(hash.Sum(nil))
+	if task.FillPercent > 0 {
+		nothing := sha256.Sum256(nil)
+		want[strconv.Quote(report.FillFile)] = hex.EncodeToString(nothing[:])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files on the grown volume (-want +got):\n%s", diff)
+	}
+}
+
+// checkDisk looks at the disk as the guest left it.
+func checkDisk(t *testing.T, disk string, size int64, built volume) {
+	t.Helper()
+	partition, err := grow.FindPartition(t.Context(), disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end := partition.Offset + partition.Size; partition.Offset != built.partition.Offset || end != size-endMargin {
+		t.Errorf("the partition is from %d to %d, want from %d to %d", partition.Offset, end, built.partition.Offset, size-endMargin)
+	}
+	if err := partition.CheckFilesystem(t.Context()); err != nil {
+		t.Error(err)
+	}
+	superblock, err := partition.Superblock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, label := range []string{"Filesystem features", "Filesystem state", "Filesystem UUID", "Inode size", "Flex block group size"} {
+		if superblock[label] != built.superblock[label] || superblock[label] == "" {
+			t.Errorf("%s: %q, want %q as it was before", label, superblock[label], built.superblock[label])
+		}
+	}
+	if got, want := superblock["Block count"], strconv.FormatInt(partition.Size/blockSize, 10); got != want {
+		t.Errorf("the filesystem has %s blocks, want %s", got, want)
+	}
+	// Larder's own reader finds nothing in it that it does not know.
+	if _, err := partition.Files(); err != nil {
+		t.Error(err)
+	}
+}
+
+// describe prints what was measured, as text and as a line of JSON.
+func describe(t *testing.T, told *report.Report, booted, total time.Duration) {
+	t.Helper()
+	line, err := json.Marshal(map[string]any{
+		"case": t.Name(), "kernel": told.Kernel, "files": len(told.Files),
+		"before": told.Before, "growths": told.Growths,
+		"machineSeconds": booted.Seconds(), "seconds": total.Seconds(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", line)
+	for _, message := range told.Log {
+		t.Logf("kernel: %s", message.Text)
+	}
+}
