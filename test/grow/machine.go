@@ -47,7 +47,8 @@ func (m Machine) Boot(ctx context.Context, directory, disk string, task report.T
 		"-serial", "file:"+console, "-serial", "file:"+told,
 		"-kernel", m.Kernel, "-initrd", m.Initramfs, "-append", strings.Join(parameters, " "),
 		// NVMe, as EBS volumes are; zeros make holes, so that terabytes cost nothing.
-		"-drive", "if=none,id=volume,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap,file="+disk,
+		"-drive", "if=none,id=volume,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap,file="+
+			strings.ReplaceAll(disk, ",", ",,"),
 		"-device", "nvme,serial=volume,drive=volume",
 	)
 	var stderr bytes.Buffer
