@@ -83,7 +83,7 @@ func (p Partition) Superblock(ctx context.Context) (map[string]string, error) {
 }
 
 // packages has where commands come from that not every system has.
-var packages = map[string]string{"e2fsck": "e2fsprogs", "dumpe2fs": "e2fsprogs", "mke2fs": "e2fsprogs", "partx": "util-linux"}
+var packages = map[string]string{"e2fsck": "e2fsprogs", "dumpe2fs": "e2fsprogs", "partx": "util-linux", "cp": "coreutils"}
 
 // output runs a command and returns its standard output, also beside an error.
 func output(ctx context.Context, name string, arguments ...string) (string, error) {
