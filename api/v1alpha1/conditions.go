@@ -36,6 +36,7 @@ const (
 	ReasonPlatformMissing = "PlatformMissing"
 	ReasonBuilding        = "Building"
 	ReasonBuilt           = "Built"
+	ReasonBuiltInFull     = "BuiltInFull"
 	ReasonPending         = "SnapshotPending"
 	ReasonCompleted       = "SnapshotCompleted"
 	ReasonPassed          = "Passed"

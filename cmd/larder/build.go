@@ -19,6 +19,7 @@ type buildFlags struct {
 	output     string
 	snapshot   bool
 	ebsPuts    float64
+	parent     string
 	plainHTTP  bool
 	json       bool
 }
@@ -26,9 +27,12 @@ type buildFlags struct {
 func newBuild(to streams) *cobra.Command {
 	var flags buildFlags
 	command := &cobra.Command{
-		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot)",
+		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot) [--parent FILE|snap-…]",
 		Short: "Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file",
 		Long: `Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file.
+
+Upon a parent, an earlier volume that Larder made and no node has mounted, only what changed is read and written.
+A parent that cannot be used is done without, and the reason is shown.
 
 The last line of the output is the snapshot's id or the file's name. Nothing is left of a build that fails.
 Credentials for registries come from Docker's or Podman's configuration, those for AWS from where every AWS tool
@@ -47,10 +51,17 @@ finds them.`,
 	set.StringVar(&flags.output, "output", "", "write a raw disk to this file")
 	set.BoolVar(&flags.snapshot, "snapshot", false, "write an EBS snapshot, and wait until it is completed")
 	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks to send to AWS in a second, up to the account's quota for PutSnapshotBlock")
+	set.StringVar(&flags.parent, "parent", "", "earlier volume whose unchanged layers stay: a raw disk file, or a snapshot")
 	set.BoolVar(&flags.plainHTTP, "plain-http", false, "speak to registries without TLS")
 	set.BoolVar(&flags.json, "json", false, "write progress and the result as lines of JSON")
 	if err := command.MarkFlagRequired("image"); err != nil {
 		panic(err) // the flag is defined above
+	}
+	command.PreRunE = func(*cobra.Command, []string) error {
+		if flags.snapshot && flags.parent != "" && !isSnapshot(flags.parent) {
+			return fmt.Errorf("the parent of a snapshot has to be a snapshot, and %s is a file", flags.parent)
+		}
+		return nil
 	}
 	command.MarkFlagsOneRequired("output", "snapshot")
 	command.MarkFlagsMutuallyExclusive("output", "snapshot")
@@ -71,11 +82,14 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 		report.resolved(resolved)
 		images = append(images, *resolved)
 	}
+	parent := newParent(flags.parent)
+	defer parent.close()
 	target := newTarget(flags, report)
 	result, err := volume.Make(ctx, volume.Request{
 		Images:   images,
 		Size:     int64(flags.volumeSize),
 		Layers:   client,
+		Parent:   parent.volume(),
 		Create:   target.create,
 		Progress: report.progress,
 	})

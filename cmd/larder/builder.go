@@ -30,17 +30,22 @@ type snapshotBuilder struct {
 // Build implements snapshot.Builder.
 func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
 	var built snapshot.BuildResult
-	_, err := volume.Make(ctx, volume.Request{
+	result, err := volume.Make(ctx, volume.Request{
 		Images: request.Images,
 		Size:   request.VolumeSize,
 		Layers: b.registries.client(),
-		Create: func(ctx context.Context, size int64) (volume.Output, error) {
-			upload, err := b.snapshots.Start(ctx, ebs.StartInput{
+		Parent: b.parent(request.Parent),
+		Create: func(ctx context.Context, size int64, parent volume.RawDisk) (volume.Output, error) {
+			input := ebs.StartInput{
 				VolumeSize:  size,
 				Tags:        request.Tags,
 				Description: request.Description,
 				Attempt:     int(request.Attempt),
-			})
+			}
+			if parent != nil {
+				input.ParentSnapshotID = request.Parent
+			}
+			upload, err := startUpload(ctx, b.snapshots, input)
 			if err != nil {
 				return nil, err
 			}
@@ -53,5 +58,19 @@ func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildReque
 	if err != nil {
 		return snapshot.BuildResult{}, err
 	}
+	built.WithoutParent = result.WithoutParent
 	return built, nil
+}
+
+func (b *snapshotBuilder) parent(id string) *volume.Parent {
+	if id == "" {
+		return nil
+	}
+	return &volume.Parent{Name: id, Open: func(ctx context.Context) (volume.RawDisk, error) {
+		disk, err := b.snapshots.Open(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return disk, nil
+	}}
 }

@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/larder-dev/larder/internal/aws"
-	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/volume"
 )
 
@@ -39,29 +36,13 @@ func newInspect(to streams) *cobra.Command {
 	return command
 }
 
-// inspect takes "snap-…" for a snapshot's id; a file of such a name can be given as ./snap-….
 func inspect(ctx context.Context, name string) (*volume.Contents, error) {
-	if strings.HasPrefix(name, "snap-") {
-		configuration, err := aws.Load(ctx)
-		if err != nil {
-			return nil, err
-		}
-		snapshot, err := ebs.New(configuration, ebs.Options{}).Open(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		return volume.Inspect(snapshot, snapshot.Size())
-	}
-	file, err := os.Open(name)
+	disk, closeDisk, err := openDisk(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	size, err := file.Seek(0, io.SeekEnd) // of a block device, too
-	if err != nil {
-		return nil, err
-	}
-	return volume.Inspect(file, size)
+	defer closeDisk()
+	return volume.Inspect(disk, disk.Size())
 }
 
 func show(out io.Writer, contents *volume.Contents) error {

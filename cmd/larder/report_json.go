@@ -26,6 +26,11 @@ type event struct {
 	Read       int64 `json:"read,omitempty"`
 	Total      int64 `json:"total,omitempty"`
 	Written    int64 `json:"written,omitempty"`
+	// Layers counts the layers, and KeptLayers those that stayed where the parent has them; WithoutParent is why
+	// the parent was not used.
+	Layers        int    `json:"layers,omitempty"`
+	KeptLayers    int    `json:"keptLayers,omitempty"`
+	WithoutParent string `json:"withoutParent,omitempty"`
 
 	Images []volume.LayoutImage `json:"images,omitempty"`
 }
@@ -61,11 +66,18 @@ func (j *jsonReporter) completing() { j.write(event{Event: "completing"}) }
 func (j *jsonReporter) failed() {}
 
 func (j *jsonReporter) finished(made result, with *volume.Result) {
-	j.write(event{
+	line := event{
 		Event:      "result",
 		result:     made,
 		VolumeSize: with.Layout.Size / (1 << 30),
+		Read:       with.LayerBytes,
 		Written:    with.Blocks * volume.BlockSize,
+		Layers:     with.Layers,
+		KeptLayers: with.Kept,
 		Images:     with.Layout.Images,
-	})
+	}
+	if with.WithoutParent != nil {
+		line.WithoutParent = with.WithoutParent.Error()
+	}
+	j.write(line)
 }

@@ -61,7 +61,14 @@ func (t *textReporter) failed() {
 func (t *textReporter) completing() { fmt.Fprintln(t.err, "waiting for AWS to store the snapshot") }
 
 func (t *textReporter) finished(made result, with *volume.Result) {
-	fmt.Fprintf(t.err, "wrote %s in blocks of 512 KiB\n", humanBytes(with.Blocks*volume.BlockSize))
+	switch {
+	case with.WithoutParent != nil:
+		fmt.Fprintf(t.err, "built in full: %v\n", with.WithoutParent)
+	case with.Kept > 0:
+		fmt.Fprintf(t.err, "left %d of %d layers where the parent has them\n", with.Kept, with.Layers)
+	}
+	fmt.Fprintf(t.err, "read %s of layers, wrote %s in blocks of 512 KiB\n",
+		humanBytes(with.LayerBytes), humanBytes(with.Blocks*volume.BlockSize))
 	fmt.Fprintln(t.out, made)
 }
 

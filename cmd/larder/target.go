@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 
 	"github.com/larder-dev/larder/internal/aws"
@@ -12,15 +13,15 @@ import (
 
 // target is what a build writes to.
 type target interface {
-	// create begins a disk of size GiB.
-	create(ctx context.Context, size int64) (volume.Output, error)
+	// create begins a disk of size GiB, which has all that parent has if that is not nil.
+	create(ctx context.Context, size int64, parent volume.RawDisk) (volume.Output, error)
 	// name is what the user calls the finished disk.
 	name() result
 }
 
 func newTarget(flags buildFlags, report reporter) target {
 	if flags.snapshot {
-		return &snapshotTarget{images: flags.images, putsPerSecond: flags.ebsPuts, report: report}
+		return &snapshotTarget{images: flags.images, parent: flags.parent, putsPerSecond: flags.ebsPuts, report: report}
 	}
 	return &fileTarget{path: flags.output, report: report}
 }
@@ -31,13 +32,20 @@ type fileTarget struct {
 	report reporter
 }
 
-func (f *fileTarget) create(_ context.Context, size int64) (volume.Output, error) {
-	file, err := volume.CreateFile(f.path, size)
+func (f *fileTarget) create(ctx context.Context, size int64, parent volume.RawDisk) (volume.Output, error) {
+	file, err := f.begin(ctx, size, parent)
 	if err != nil {
 		return nil, err
 	}
 	f.report.writing(f.name(), size)
 	return file, nil
+}
+
+func (f *fileTarget) begin(ctx context.Context, size int64, parent volume.RawDisk) (*volume.File, error) {
+	if parent == nil {
+		return volume.CreateFile(f.path, size)
+	}
+	return volume.CreateFileFrom(ctx, f.path, size, parent)
 }
 
 func (f *fileTarget) name() result { return result{Output: f.path} }
@@ -52,30 +60,45 @@ const maxDescription = 255
 
 // snapshotTarget is an EBS snapshot.
 type snapshotTarget struct {
-	images        []string
+	images []string
+	// parent is a snapshot's id.
+	parent        string
 	putsPerSecond float64
 	report        reporter
 	id            string
 }
 
-func (s *snapshotTarget) create(ctx context.Context, size int64) (volume.Output, error) {
+func (s *snapshotTarget) create(ctx context.Context, size int64, parent volume.RawDisk) (volume.Output, error) {
 	configuration, err := aws.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
 	client := ebs.New(configuration, ebs.Options{PutsPerSecond: s.putsPerSecond})
 	description := "Larder: " + strings.Join(s.images, ", ")
-	upload, err := client.Start(ctx, ebs.StartInput{
+	input := ebs.StartInput{
 		VolumeSize:  size,
 		Tags:        map[string]string{tagRun: rand.Text()},
 		Description: description[:min(len(description), maxDescription)],
-	})
+	}
+	if parent != nil {
+		input.ParentSnapshotID = s.parent
+	}
+	upload, err := startUpload(ctx, client, input)
 	if err != nil {
 		return nil, err
 	}
 	s.id = upload.SnapshotID
 	s.report.writing(s.name(), size)
 	return &snapshotOutput{id: upload.SnapshotID, upload: upload, snapshots: client, report: s.report}, nil
+}
+
+// startUpload tells the builder when it can do without the parent.
+func startUpload(ctx context.Context, client *ebs.Client, input ebs.StartInput) (*ebs.Upload, error) {
+	upload, err := client.Start(ctx, input)
+	if errors.Is(err, ebs.ErrParentUnusable) {
+		return nil, &volume.ParentError{Err: err}
+	}
+	return upload, err
 }
 
 func (s *snapshotTarget) name() result { return result{SnapshotID: s.id} }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
@@ -46,15 +47,19 @@ func (r *Reconciler) deleteAll(ctx context.Context, snapshots []ebs.Snapshot) er
 func (r *Reconciler) commit(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision) {
 	if f.build != nil && !f.build.running() {
 		r.Runner.forget(object.UID) // its end is in the status now
+		if why := f.build.withoutParent; why != nil {
+			r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, larderv1alpha1.ReasonBuiltInFull, "Build", "%s",
+				clip("all layers were downloaded and written: "+why.Error()))
+		}
 	}
 	m := r.memories.of(object.UID)
 	m.failed = d.failed
 	if d.do == doStart {
-		r.Runner.run(object, *d.attempt, r.buildRequest(object, f.resolution, d.attempt))
+		r.Runner.run(object, *d.attempt, r.buildRequest(object, f, d.attempt))
 	}
 }
 
-func (r *Reconciler) buildRequest(object *larderv1alpha1.ImageCacheSnapshot, resolved *resolution, attempt *larderv1alpha1.BuildStatus) BuildRequest {
+func (r *Reconciler) buildRequest(object *larderv1alpha1.ImageCacheSnapshot, f *facts, attempt *larderv1alpha1.BuildStatus) BuildRequest {
 	tags := r.ownership(object)
 	tags[ebs.TagRevision] = strconv.FormatInt(attempt.Revision, 10)
 	tags[ebs.TagContentHash] = attempt.ContentHash
@@ -62,12 +67,22 @@ func (r *Reconciler) buildRequest(object *larderv1alpha1.ImageCacheSnapshot, res
 	tags[tagDisplayName] = object.Name
 	tags[tagObjectName] = object.Name
 	return BuildRequest{
-		Images:      resolved.images,
+		Images:      f.resolution.images,
 		VolumeSize:  volumeSizeOf(object.Spec),
+		Parent:      f.parent(),
 		Tags:        tags,
 		Description: fmt.Sprintf("Container images of ImageCacheSnapshot %s, revision %d, made by Larder", object.Name, attempt.Revision),
 		Attempt:     attempt.Attempt,
 	}
+}
+
+// parent is the last snapshot, if it is in our record with our tags and can be built upon.
+func (f *facts) parent() string {
+	last := f.find(f.status.SnapshotID)
+	if last == nil || last.State != ebs.StateCompleted {
+		return ""
+	}
+	return last.ID
 }
 
 // ownership are the tags that all snapshots of the object carry, and no others.

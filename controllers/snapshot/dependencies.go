@@ -36,6 +36,9 @@ type BuildRequest struct {
 	Images []image.Image
 	// VolumeSize is in GiB; 0 has it computed from the images.
 	VolumeSize int64
+	// Parent is the id of an earlier snapshot of the same object, whose unchanged layers are neither read nor
+	// written; empty for none. A parent that cannot be used is done without.
+	Parent string
 	// Tags are put on the snapshot in the call that makes it.
 	Tags map[string]string
 	// Description is what people see of the snapshot in AWS.
@@ -43,7 +46,7 @@ type BuildRequest struct {
 	// Attempt makes another snapshot of otherwise equal requests.
 	Attempt int64
 	// Started is called as soon as AWS has named the snapshot, and again if the build deletes it and starts over
-	// with another size; volumeSize is in GiB.
+	// with another size or without the parent; volumeSize is in GiB.
 	Started func(snapshotID string, volumeSize int64)
 	// Progress is called with the percentage of the layers' compressed bytes that was read, from any goroutine.
 	Progress func(percent int)
@@ -54,4 +57,6 @@ type BuildResult struct {
 	SnapshotID string
 	// VolumeSize is in GiB.
 	VolumeSize int64
+	// WithoutParent is why the parent was not used, nil if it was or there was none.
+	WithoutParent error
 }

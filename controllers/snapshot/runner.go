@@ -49,6 +49,8 @@ type buildView struct {
 	Ended time.Time
 	// Err is why an ended build failed.
 	Err error
+	// withoutParent is why a build that ended well could not use what the last snapshot has.
+	withoutParent error
 }
 
 func (v *buildView) running() bool { return v != nil && v.Ended.IsZero() }
@@ -136,6 +138,7 @@ func (v *buildView) end(now time.Time, result BuildResult, err error) {
 	v.Build.Progress = 100
 	v.Build.SnapshotID = result.SnapshotID
 	v.Build.VolumeSize = gibibytes(result.VolumeSize)
+	v.withoutParent = result.WithoutParent
 }
 
 func (r *Runner) update(current *running, change func(*buildView)) {

@@ -24,6 +24,9 @@ const (
 // MetadataPath is where meta.db is, relative to containerd's root.
 const MetadataPath = metadataPlugin + "/" + metadataFile
 
+// SnapshotsPath is the directory of the snapshots' directories, relative to containerd's root.
+const SnapshotsPath = snapshotterPlugin + "/snapshots"
+
 // Store keeps the bytes of files and says where; size is in bytes.
 type Store interface {
 	Store(ctx context.Context, r io.Reader, size int64) ([]tree.Extent, error)

@@ -30,8 +30,13 @@ func (w *Writer) Finish(ctx context.Context, meta *Region, root, anchor *tree.No
 	if err := meta.Close(ctx); err != nil {
 		return err
 	}
+	if !w.pruned {
+		if _, err := w.Prune(ctx, nil); err != nil {
+			return meta.lost("erasing the inodes of removed files", err)
+		}
+	}
 	blocks, inodes := w.blockBitmap(), w.inodeBitmap()
-	if err := w.eraseInodes(ctx, inodes); err != nil {
+	if err := w.eraseChunks(ctx, inodes); err != nil {
 		return meta.lost("erasing the inodes of removed files", err)
 	}
 	if err := w.writeFixed(ctx, blocks, inodes); err != nil {

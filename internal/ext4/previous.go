@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
@@ -149,28 +150,84 @@ func (g geometry) inodeChunks(runs []Range) ([]span, error) {
 	return chunks, nil
 }
 
-// eraseInodes clears the inodes that the previous filesystem had and this one does not: e2fsck takes everything
-// in an inode table that looks like an inode for one, whatever the bitmap says, since without checksums the end
-// of a table's used part is not known.
-func (w *Writer) eraseInodes(ctx context.Context, used bitmap) error {
+// Prune removes trees of kept regions that turned out not to be wanted, by the nodes that stand for them, and erases
+// the inodes of all removed trees in chunks that a kept region still has. It comes when all regions but the last
+// are closed, and returns the layouts of the kept regions, in the order of KeepRegion: those that have lost all
+// their trees are empty. Finish does it when it has not come before.
+func (w *Writer) Prune(ctx context.Context, unwanted []*tree.Node) ([]Layout, error) {
+	if w.pruned {
+		return nil, errors.New("pruning: it was done before")
+	}
+	w.pruned = true
+	roots := map[uint32]bool{}
+	for _, n := range unwanted {
+		root, known := w.roots[n]
+		if !known {
+			return nil, errors.New("pruning: a node stands for no kept tree")
+		}
+		roots[root] = true
+		delete(w.roots, n)
+	}
+	for i, kept := range w.kept {
+		var stay []TreeLayout
+		for _, t := range kept.Trees {
+			if !roots[t.Root] {
+				stay = append(stay, t)
+				continue
+			}
+			w.erased = append(w.erased, convert[span](t.Inodes)...)
+			w.stale = join(append(w.stale, cover(convert[span](t.Inodes), 1, inodesPerChunk)...))
+		}
+		w.kept[i] = newLayout(stay)
+	}
+	if err := w.eraseInKept(ctx); err != nil {
+		return nil, fmt.Errorf("pruning: %w", err)
+	}
+	return slices.Clone(w.kept), nil
+}
+
+// eraseInKept rebuilds chunks of inodes of which kept regions still have a part.
+func (w *Writer) eraseInKept(ctx context.Context) error {
 	buffer := make([]byte, ChunkSize)
-	for _, chunks := range w.stale {
-		for chunk := chunks.Start; chunk < chunks.end(); chunk++ {
-			inodes := span(inodesOf(span{Start: chunk, Count: 1}))
-			index := inodeChunkIndex(chunk)
-			if used.hasInodes(chunk) {
-				erased := intersect(w.erased, []span{inodes})
-				if len(erased) == 0 {
-					continue
-				}
-				if err := readFull(w.options.Previous.Bytes, buffer, index*ChunkSize); err != nil {
-					return fmt.Errorf("reading chunk %d of the previous filesystem: %w", index, err)
-				}
-				for _, e := range erased {
-					clear(buffer[(e.Start-inodes.Start)*inodeSize : (e.end()-inodes.Start)*inodeSize])
+	for _, kept := range w.kept {
+		for _, chunks := range cover(convert[span](kept.Inodes), 1, inodesPerChunk) {
+			for chunk := chunks.Start; chunk < chunks.end(); chunk++ {
+				if err := w.eraseInChunk(ctx, chunk, buffer); err != nil {
+					return err
 				}
 			}
-			if err := writeChunk(ctx, w.to, index, buffer); err != nil {
+		}
+	}
+	return nil
+}
+
+func (w *Writer) eraseInChunk(ctx context.Context, chunk uint32, buffer []byte) error {
+	inodes := span(inodesOf(span{Start: chunk, Count: 1}))
+	erased := intersect(w.erased, []span{inodes})
+	if len(erased) == 0 {
+		return nil
+	}
+	index := inodeChunkIndex(chunk)
+	if err := readFull(w.options.Previous.Bytes, buffer, index*ChunkSize); err != nil {
+		return fmt.Errorf("reading chunk %d of the previous filesystem: %w", index, err)
+	}
+	for _, e := range erased {
+		clear(buffer[(e.Start-inodes.Start)*inodeSize : (e.end()-inodes.Start)*inodeSize])
+	}
+	return writeChunk(ctx, w.to, index, buffer)
+}
+
+// eraseChunks clears the chunks of inodes that the previous filesystem had and this one does not: e2fsck takes
+// everything in an inode table that looks like an inode for one, whatever the bitmap says, since without checksums
+// the end of a table's used part is not known.
+func (w *Writer) eraseChunks(ctx context.Context, used bitmap) error {
+	zeros := make([]byte, ChunkSize)
+	for _, chunks := range w.stale {
+		for chunk := chunks.Start; chunk < chunks.end(); chunk++ {
+			if used.hasInodes(chunk) {
+				continue
+			}
+			if err := writeChunk(ctx, w.to, inodeChunkIndex(chunk), zeros); err != nil {
 				return err
 			}
 		}

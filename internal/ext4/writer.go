@@ -81,6 +81,7 @@ type Writer struct {
 	// inodes of removed trees in chunks that a kept region has.
 	kept          []Layout
 	stale, erased []span
+	pruned        bool
 }
 
 // NewWriter starts a filesystem. Of the errors about its size, one is *TooSmall.

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,13 +31,6 @@ type Layers interface {
 	OpenLayer(ctx context.Context, repository string, layer image.Layer) (io.ReadCloser, error)
 }
 
-// Result says what a build wrote.
-type Result struct {
-	Layout *Layout
-	// Blocks counts the blocks of 512 KiB that were written.
-	Blocks int64
-}
-
 // LayerError says which layer of which image could not be put on the volume.
 type LayerError struct {
 	Repository string
@@ -52,86 +44,125 @@ func (e *LayerError) Error() string {
 
 func (e *LayerError) Unwrap() error { return e.Err }
 
-// Build writes the planned volume to disk and reports the compressed bytes read so far to progress, which may
-// be called from several goroutines. After an error the disk holds a part of a volume and is worth nothing.
-// Errors: LayerError, ext4's out of blocks and out of inodes, and those of layers and disk.
-func Build(ctx context.Context, plan *Plan, layers Layers, disk Disk, progress func(read int64)) (*Result, error) {
-	target := &partition{disk: disk, start: partitionStart / BlockSize, sums: map[int64][sha256.Size]byte{}}
-	writer, err := ext4.NewWriter(target, ext4.Options{
-		Size:     partitionSize(plan.Size),
-		UUID:     plan.lineage.Filesystem,
-		HashSeed: plan.lineage.HashSeed,
-		Time:     epoch,
-		Label:    seLinuxLabel,
-	})
-	if err != nil {
+// build is one build in progress.
+type build struct {
+	plan   *Plan
+	layers Layers
+	writer *ext4.Writer
+	target *partition
+	// progress is told the compressed bytes read so far, and how many there are; from several goroutines.
+	progress    func(read, total int64)
+	read, total atomic.Int64
+
+	// kept are the parent's regions that stay, or a part of them.
+	kept    []LayoutRegion
+	regions []*ext4.Region
+	// meta is the last region: what is not a layer.
+	meta      *ext4.Region
+	snapshots []snapshotState
+}
+
+// snapshotState is what becomes of a snapshot; all but done is for others to use once done is closed.
+type snapshotState struct {
+	// parent is the index of the snapshot below, -1 at the bottom.
+	parent int
+	done   chan struct{}
+	// kept says that the layer stays where the parent has it.
+	kept bool
+	// lower is the layer for those above it.
+	lower layer.Lower
+	// root is the snapshotter's directory of the snapshot: fs and work. standIn is what a kept one has for it.
+	root, standIn *tree.Node
+	record        LayoutLayer
+}
+
+// write writes the planned volume to disk. After an error the disk holds a part of a volume and is worth nothing.
+// Errors: LayerError, ParentError, ext4's out of blocks and out of inodes, and those of layers and disk.
+func write(ctx context.Context, plan *Plan, layers Layers, disk Disk, progress func(read, total int64)) (*Result, error) {
+	b := &build{plan: plan, layers: layers, progress: progress}
+	b.total.Store(plan.LayerBytes)
+	b.target = &partition{delta: newDelta(disk, plan.parent()), start: partitionStart / BlockSize}
+	if err := b.begin(); err != nil {
 		return nil, err
 	}
-	b := &build{plan: plan, layers: layers, writer: writer, progress: progress}
 	if err := b.reserve(); err != nil {
 		return nil, err
 	}
 	if err := b.writeLayers(ctx); err != nil {
 		return nil, err
 	}
-	layout := b.layout(target)
+	layout, err := b.layout(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.writeRoot(ctx, layout); err != nil {
 		return nil, err
 	}
-	if err := writePartitionTable(ctx, disk, plan.Size, plan.lineage.Disk.String()); err != nil {
+	if err := b.writeEnds(ctx); err != nil {
 		return nil, err
 	}
-	const tableBlocks = 2
-	return &Result{Layout: layout, Blocks: target.written.Load() + tableBlocks}, nil
+	result := &Result{Layout: layout, Blocks: b.target.written.Load(), Layers: len(b.snapshots), LayerBytes: b.read.Load()}
+	for i := range b.snapshots {
+		if b.snapshots[i].kept {
+			result.Kept++
+		}
+	}
+	return result, nil
 }
 
-// build is one build in progress.
-type build struct {
-	plan     *Plan
-	layers   Layers
-	writer   *ext4.Writer
-	progress func(int64)
-	read     atomic.Int64
-
-	regions []*ext4.Region
-	// meta is the last region: what is not a layer.
-	meta  *ext4.Region
-	diffs []snapshotDiff
-	// parents are the snapshots' parents by index, -1 at the bottom.
-	parents []int
+// begin starts the filesystem, and leaves in it what stays of the parent's.
+func (b *build) begin() error {
+	options := ext4.Options{
+		Size:     partitionSize(b.plan.Size),
+		UUID:     b.plan.lineage.Filesystem,
+		HashSeed: b.plan.lineage.HashSeed,
+		Time:     epoch,
+		Label:    seLinuxLabel,
+	}
+	if b.plan.base != nil {
+		options.Previous = b.plan.base.previous()
+	}
+	var err error
+	if b.writer, err = ext4.NewWriter(b.target, options); err != nil {
+		return err
+	}
+	b.prepareSnapshots()
+	return b.keepRegions()
 }
 
-// snapshotDiff is a layer's tree, to be used once done is closed.
-type snapshotDiff struct {
-	done chan struct{}
-	diff *layer.Diff
-	// root is the snapshotter's directory of the snapshot: fs and work.
-	root *tree.Node
+func (b *build) prepareSnapshots() {
+	b.snapshots = make([]snapshotState, len(b.plan.contents.Snapshots))
+	index := map[digest.Digest]int{"": -1}
+	for i, snapshot := range b.plan.contents.Snapshots {
+		state := &b.snapshots[i]
+		state.parent, state.done = index[snapshot.Parent], make(chan struct{})
+		index[snapshot.ChainID] = i
+		if kept := b.plan.kept[i]; kept.layer != nil {
+			state.standIn = tree.NewDirectory(0, epoch)
+			if kept.sure {
+				b.keep(i)
+			}
+		}
+	}
 }
 
-// reserve gives every region its first extent, in order, before anything is read.
+// reserve gives every region its first extent, in order, before anything is read. The parent's place for what is
+// not a layer comes first, so that nothing takes it.
 func (b *build) reserve() error {
+	var at []tree.Extent
+	if b.plan.base != nil {
+		at = rangesOf[tree.Extent](b.plan.base.layout.Meta)
+	}
+	var err error
+	if b.meta, err = b.writer.NewRegionAt(at, b.plan.meta); err != nil {
+		return err
+	}
 	for _, planned := range b.plan.regions {
 		region, err := b.writer.NewRegion(planned.reserve)
 		if err != nil {
 			return err
 		}
 		b.regions = append(b.regions, region)
-	}
-	meta, err := b.writer.NewRegion(0)
-	if err != nil {
-		return err
-	}
-	b.meta = meta
-
-	snapshots := b.plan.contents.Snapshots
-	b.diffs = make([]snapshotDiff, len(snapshots))
-	b.parents = make([]int, len(snapshots))
-	index := map[digest.Digest]int{"": -1}
-	for i, snapshot := range snapshots {
-		b.diffs[i].done = make(chan struct{})
-		b.parents[i] = index[snapshot.Parent]
-		index[snapshot.ChainID] = i
 	}
 	return nil
 }
@@ -143,13 +174,18 @@ func (b *build) writeLayers(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(minParallel, runtime.GOMAXPROCS(0)))
 	for i := range b.regions {
-		group.Go(func() error { return b.writeRegion(ctx, b.regions[i], b.plan.regions[i].snapshots) })
+		group.Go(func() error { return b.writeRegion(ctx, b.regions[i], b.plan.regions[i]) })
 	}
 	return group.Wait()
 }
 
-func (b *build) writeRegion(ctx context.Context, region *ext4.Region, snapshots []int) error {
-	for _, i := range snapshots {
+func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned regionPlan) error {
+	for _, i := range planned.snapshots {
+		if planned.unsure {
+			if kept, err := b.keepIfSame(ctx, i); kept || err != nil {
+				return errors.Join(err, region.Close(ctx))
+			}
+		}
 		if err := b.writeSnapshot(ctx, region, i); err != nil {
 			source := b.source(i)
 			return &LayerError{Repository: source.repository, Layer: source.layer.Descriptor.Digest, Err: err}
@@ -163,24 +199,40 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) e
 	if err != nil {
 		return err
 	}
-	lower, err := b.lowerDiffs(ctx, i)
+	lower, err := b.lower(ctx, i)
 	if err != nil {
 		return err
 	}
 	if err := diff.Inherit(lower); err != nil {
 		return err
 	}
-	root := ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
-	if _, err := region.WriteTree(ctx, root); err != nil {
+	state, source := &b.snapshots[i], b.source(i).layer
+	state.root = ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
+	placed, err := region.WriteTree(ctx, state.root)
+	if err != nil {
 		return err
 	}
-	snapshot := &b.plan.contents.Snapshots[i]
-	if snapshot.Size, snapshot.Inodes, err = b.writer.UsageOf(diff.Root()); err != nil {
+	state.record = LayoutLayer{
+		Blob:      source.Descriptor.Digest,
+		DiffID:    source.DiffID,
+		Bottom:    state.parent < 0,
+		Inherited: diff.Inherited(),
+	}
+	state.record.place(placed)
+	if state.record.Bytes, state.record.Files, err = b.writer.UsageOf(diff.Root()); err != nil {
 		return err
 	}
-	b.diffs[i].diff, b.diffs[i].root = diff, root
-	close(b.diffs[i].done)
+	state.lower = diff
+	b.finish(i)
 	return nil
+}
+
+// finish completes a snapshot's record and lets those who wait for it go on.
+func (b *build) finish(i int) {
+	state, snapshot := &b.snapshots[i], &b.plan.contents.Snapshots[i]
+	state.record.Chain, state.record.Snapshot = snapshot.ChainID, snapshot.ID
+	snapshot.Size, snapshot.Inodes = state.record.Bytes, state.record.Files
+	close(state.done)
 }
 
 func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*layer.Diff, error) {
@@ -190,9 +242,9 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*lay
 		return nil, err
 	}
 	defer blob.Close()
-	counted := &countingReader{Reader: blob, count: func(n int64) { b.progress(b.read.Add(n)) }}
+	counted := &countingReader{Reader: blob, count: func(n int64) { b.progress(b.read.Add(n), b.total.Load()) }}
 	diff, err := layer.Read(ctx, counted, layer.Spec{
-		DiffID: source.layer.DiffID, Bottom: b.parents[i] < 0, Limit: b.plan.Size,
+		DiffID: source.layer.DiffID, Bottom: b.snapshots[i].parent < 0, Limit: b.plan.Size,
 	}, region)
 	if errors.Is(err, layer.ErrContent) {
 		// A blob that was altered seldom decompresses either. Its own digest, at its end, says which it is.
@@ -203,14 +255,14 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*lay
 	return diff, err
 }
 
-// lowerDiffs waits for the layers below, nearest first. They are in earlier regions, or before this one in
-// its own.
-func (b *build) lowerDiffs(ctx context.Context, i int) ([]layer.Lower, error) {
+// lower waits for the layers below, nearest first. They stay where they are, or are in earlier regions, or before
+// this one in its own.
+func (b *build) lower(ctx context.Context, i int) ([]layer.Lower, error) {
 	var lower []layer.Lower
-	for parent := b.parents[i]; parent >= 0; parent = b.parents[parent] {
+	for parent := b.snapshots[i].parent; parent >= 0; parent = b.snapshots[parent].parent {
 		select {
-		case <-b.diffs[parent].done:
-			lower = append(lower, b.diffs[parent].diff)
+		case <-b.snapshots[parent].done:
+			lower = append(lower, b.snapshots[parent].lower)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -220,40 +272,6 @@ func (b *build) lowerDiffs(ctx context.Context, i int) ([]layer.Lower, error) {
 
 func (b *build) source(i int) source {
 	return b.plan.sources[b.plan.contents.Snapshots[i].ChainID]
-}
-
-// layout records where the layers are.
-func (b *build) layout(target *partition) *Layout {
-	layout := &Layout{
-		Version: layoutVersion,
-		Format:  "Bottlerocket",
-		Size:    b.plan.Size,
-		Lineage: b.plan.lineage,
-		Images:  b.plan.layoutImages(),
-	}
-	for i, region := range b.regions {
-		placed := region.Layout()
-		entry := LayoutRegion{Digest: hexDigest(target.digest(placed.Chunks()))}
-		for _, blocks := range placed.Blocks {
-			entry.Blocks = append(entry.Blocks, LayoutRun(blocks))
-		}
-		for _, inodes := range placed.Inodes {
-			entry.Inodes = append(entry.Inodes, LayoutRun(inodes))
-		}
-		for _, s := range b.plan.regions[i].snapshots {
-			snapshot, source := b.plan.contents.Snapshots[s], b.source(s)
-			entry.Layers = append(entry.Layers, LayoutLayer{
-				Blob:      source.layer.Descriptor.Digest,
-				DiffID:    source.layer.DiffID,
-				Bottom:    b.parents[s] < 0,
-				Inherited: b.diffs[s].diff.Inherited(),
-				Bytes:     snapshot.Size,
-				Inodes:    snapshot.Inodes,
-			})
-		}
-		layout.Regions = append(layout.Regions, entry)
-	}
-	return layout
 }
 
 // countingReader reports the bytes that were read.

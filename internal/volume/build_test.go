@@ -75,10 +75,12 @@ func (f *fixture) makeFile(t *testing.T, images []image.Image, size int64) (stri
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk.img")
 	_, err := volume.Make(t.Context(), volume.Request{
-		Images:   images,
-		Size:     size,
-		Layers:   f.client,
-		Create:   func(_ context.Context, size int64) (volume.Output, error) { return volume.CreateFile(path, size) },
+		Images: images,
+		Size:   size,
+		Layers: f.client,
+		Create: func(_ context.Context, size int64, _ volume.RawDisk) (volume.Output, error) {
+			return volume.CreateFile(path, size)
+		},
 		Progress: func(int64, int64) {},
 	})
 	return path, err
@@ -219,7 +221,7 @@ func (m *memoryDisk) request(images []image.Image, layers volume.Layers, size in
 		Images:   images,
 		Size:     size,
 		Layers:   layers,
-		Create:   func(context.Context, int64) (volume.Output, error) { return m, nil },
+		Create:   func(context.Context, int64, volume.RawDisk) (volume.Output, error) { return m, nil },
 		Progress: func(int64, int64) {},
 	}
 }
@@ -341,13 +343,13 @@ func emptyFiles(count int) []registry.Entry {
 	return entries
 }
 
-// zeros is a registry whose only layer is a file of zeros that never ends.
-type zeros struct{}
+// zeros is a registry whose only layer is a file of so many bytes, all zero.
+type zeros int64
 
-func (zeros) OpenLayer(context.Context, string, image.Layer) (io.ReadCloser, error) {
+func (z zeros) OpenLayer(context.Context, string, image.Layer) (io.ReadCloser, error) {
 	var header bytes.Buffer
 	writer := tar.NewWriter(&header)
-	if err := writer.WriteHeader(&tar.Header{Name: "zeros", Typeflag: tar.TypeReg, Mode: 0o644, Size: 1 << 40}); err != nil {
+	if err := writer.WriteHeader(&tar.Header{Name: "zeros", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(z)}); err != nil {
 		return nil, err
 	}
 	return io.NopCloser(io.MultiReader(&header, zeroReader{})), nil
@@ -363,16 +365,35 @@ func (zeroReader) Read(p []byte) (int, error) {
 // TestVolumeStopsWhenItIsFull is about a layer that only unpacking shows to be too large: a bomb, or an
 // unlucky ratio.
 func TestVolumeStopsWhenItIsFull(t *testing.T) {
-	f := newFixture(t, registry.Options{})
-	bomb := f.push(t, "bomb/zeros:v1", registry.Image{Layers: []registry.Layer{{Entries: []registry.Entry{{Name: "etc/"}}}}})
-	disk := newMemoryDisk(t)
-	_, err := volume.Make(t.Context(), disk.request([]image.Image{bomb}, zeros{}, 2))
-	var full *layer.LimitError
-	if !errors.As(err, &full) {
-		t.Errorf("got %v, want the layer's limit", err)
+	cases := map[string]struct {
+		reason string
+		size   zeros
+		check  func(error) bool
+	}{
+		"longer than the volume": {
+			reason: "a bomb is told by its header",
+			size:   1 << 40,
+			check:  func(err error) bool { var limit *layer.LimitError; return errors.As(err, &limit) },
+		},
+		"too long for what is free": {
+			reason: "the journal and the tables need their part",
+			size:   2<<30 - 1<<20,
+			check:  func(err error) bool { var full *ext4.OutOfBlocks; return errors.As(err, &full) },
+		},
 	}
-	if disk.completed || !disk.undone {
-		t.Error("a disk that did not fit was not undone")
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, registry.Options{})
+			bomb := f.push(t, "bomb/zeros:v1", registry.Image{Layers: []registry.Layer{{Entries: []registry.Entry{{Name: "etc/"}}}}})
+			disk := newMemoryDisk(t)
+			_, err := volume.Make(t.Context(), disk.request([]image.Image{bomb}, c.size, 2))
+			if !c.check(err) {
+				t.Errorf("%s: got %v", c.reason, err)
+			}
+			if disk.completed || !disk.undone {
+				t.Error("a disk that did not fit was not undone")
+			}
+		})
 	}
 }
 
@@ -389,15 +410,15 @@ func TestVolumeDoublesAComputedSizeOnce(t *testing.T) {
 	}{
 		"given":                        {size: 4, full: true, layers: f.client, want: []int64{4}},
 		"computed":                     {size: 0, full: true, layers: f.client, want: []int64{8, 16}},
-		"given, and a longer layer":    {size: 4, layers: zeros{}, want: []int64{4}},
-		"computed, and a longer layer": {size: 0, layers: zeros{}, want: []int64{8, 16}},
+		"given, and a longer layer":    {size: 4, layers: zeros(1 << 40), want: []int64{4}},
+		"computed, and a longer layer": {size: 0, layers: zeros(1 << 40), want: []int64{8, 16}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := newMemoryDisk(t)
 			disk.full = c.full
 			var tried []int64
 			request := disk.request(images, c.layers, c.size)
-			request.Create = func(_ context.Context, size int64) (volume.Output, error) {
+			request.Create = func(_ context.Context, size int64, _ volume.RawDisk) (volume.Output, error) {
 				tried = append(tried, size)
 				return disk, nil
 			}

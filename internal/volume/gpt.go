@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +28,31 @@ const (
 // partitionSize returns the bytes between the margins of a disk of size bytes.
 func partitionSize(size int64) int64 { return size - partitionStart - endMargin }
 
-// writePartitionTable writes the first and the last block of the disk, which hold the table and its backup.
-func writePartitionTable(ctx context.Context, disk Disk, size int64, diskGUID string) error {
+// writeEnds writes the first and the last block of the disk, which hold the partition table and its backup, and
+// erases the backup of a parent that was smaller.
+func (b *build) writeEnds(ctx context.Context) error {
+	ends, err := newDiskEnds(b.plan.Size, b.plan.lineage.Disk.String())
+	if err != nil {
+		return err
+	}
+	if err := b.target.write(ctx, 0, ends.first); err != nil {
+		return fmt.Errorf("writing the partition table: %w", err)
+	}
+	if err := b.target.write(ctx, b.plan.Size/BlockSize-1, ends.last); err != nil {
+		return fmt.Errorf("writing the backup partition table: %w", err)
+	}
+	if b.plan.base == nil {
+		return nil
+	}
+	if former := b.plan.base.layout.Size/BlockSize - 1; !b.target.came(former) {
+		if err := b.target.write(ctx, former, zeroBlock[:]); err != nil {
+			return fmt.Errorf("erasing the parent's backup partition table: %w", err)
+		}
+	}
+	return nil
+}
+
+func newDiskEnds(size int64, diskGUID string) (*diskEnds, error) {
 	table := gpt.Table{
 		LogicalSectorSize:  sectorSize,
 		PhysicalSectorSize: sectorSize,
@@ -48,15 +70,9 @@ func writePartitionTable(ctx context.Context, disk Disk, size int64, diskGUID st
 	}
 	ends := &diskEnds{size: size, first: make([]byte, BlockSize), last: make([]byte, BlockSize)}
 	if err := table.Write(ends, size); err != nil {
-		return fmt.Errorf("writing the partition table: %w", err)
+		return nil, fmt.Errorf("making the partition table: %w", err)
 	}
-	if err := disk.WriteBlock(ctx, 0, ends.first, sha256.Sum256(ends.first)); err != nil {
-		return fmt.Errorf("writing the partition table: %w", err)
-	}
-	if err := disk.WriteBlock(ctx, size/BlockSize-1, ends.last, sha256.Sum256(ends.last)); err != nil {
-		return fmt.Errorf("writing the backup partition table: %w", err)
-	}
-	return nil
+	return ends, nil
 }
 
 // readPartition finds the data partition of a disk of size bytes.

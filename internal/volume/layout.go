@@ -7,7 +7,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/layer"
+	"github.com/larder-dev/larder/internal/tree"
 )
 
 // layoutVersion changes when an older reader or a newer writer could no longer work with a layout record.
@@ -26,6 +28,12 @@ type Layout struct {
 	Lineage lineage        `json:"lineage"`
 	Images  []LayoutImage  `json:"images"`
 	Regions []LayoutRegion `json:"regions"`
+	// Meta are the chunks of blocks reserved for what is not a layer (blobs, databases, this record), and
+	// MetaInodes those of inodes.
+	Meta       []LayoutRange `json:"meta"`
+	MetaInodes []LayoutRange `json:"metaInodes"`
+	// Stale are chunks that hold bytes of removed layers, and that nothing has.
+	Stale []LayoutRange `json:"stale,omitempty"`
 }
 
 // LayoutImage is one image of the volume.
@@ -40,32 +48,77 @@ type LayoutImage struct {
 
 // LayoutRegion is a part of the volume that holds one layer, or several small ones.
 type LayoutRegion struct {
-	// Blocks are runs of 4 KiB blocks of the filesystem, made of whole chunks of 128.
-	Blocks []LayoutRun `json:"blocks"`
-	// Inodes are runs of inode numbers, made of whole chunks of 2,048.
-	Inodes []LayoutRun `json:"inodes"`
+	// Blocks are 4 KiB blocks of the filesystem in whole chunks of 128, in the order in which they were filled.
+	Blocks []LayoutRange `json:"blocks"`
+	// Inodes are inode numbers in whole chunks of 2,048.
+	Inodes []LayoutRange `json:"inodes"`
 	// Digest is the SHA-256 over the SHA-256 sums of the region's chunks: those of Blocks, then those of Inodes.
 	Digest string        `json:"digest"`
 	Layers []LayoutLayer `json:"layers"`
 }
 
-// LayoutRun is a run of blocks or of inodes.
-type LayoutRun struct {
+// LayoutRange is a run of blocks or of inodes.
+type LayoutRange struct {
 	Start uint32 `json:"start"`
 	Count uint32 `json:"count"`
 }
 
-// LayoutLayer are the facts about a layer that the databases need, without reading it again.
+// LayoutLayer are the facts about a layer that the next volume needs, without reading the layer again.
 type LayoutLayer struct {
 	Blob   digest.Digest `json:"blob"`
 	DiffID digest.Digest `json:"diffID"`
+	// Chain identifies the layer together with all below it.
+	Chain digest.Digest `json:"chain"`
 	// Bottom layers have no whiteouts: there, a whiteout deletes.
 	Bottom bool `json:"bottom,omitempty"`
 	// Inherited are the attributes that came from lower layers; with the DiffID they say what the tree is.
 	Inherited []layer.Inherited `json:"inherited,omitempty"`
-	// Bytes and Inodes are the layer's usage as containerd's snapshotter counts it.
-	Bytes  int64 `json:"bytes"`
-	Inodes int64 `json:"inodes"`
+	// Bytes and Files are the layer's usage as containerd's snapshotter counts it.
+	Bytes int64 `json:"bytes"`
+	Files int64 `json:"files"`
+	// Snapshot names the snapshot's directory on this volume, and Root is that directory's inode number.
+	Snapshot uint64 `json:"snapshot"`
+	Root     uint32 `json:"root"`
+	// Blocks and Inodes are those in use, and Directories counts the directories by block group.
+	Blocks      []LayoutRange     `json:"blocks"`
+	Inodes      []LayoutRange     `json:"inodes"`
+	Directories map[uint32]uint32 `json:"directories"`
+}
+
+// ranges converts between the records of this package and of those that it stands on.
+func ranges[T tree.Extent | ext4.Range](from []T) []LayoutRange {
+	converted := make([]LayoutRange, len(from))
+	for i, r := range from {
+		converted[i] = LayoutRange(r)
+	}
+	return converted
+}
+
+func rangesOf[T tree.Extent | ext4.Range](from []LayoutRange) []T {
+	converted := make([]T, len(from))
+	for i, r := range from {
+		converted[i] = T(r)
+	}
+	return converted
+}
+
+// placement is the region as the filesystem writer knows it.
+func (r *LayoutRegion) placement() ext4.Layout {
+	placed := ext4.Layout{Blocks: rangesOf[tree.Extent](r.Blocks), Inodes: rangesOf[ext4.Range](r.Inodes)}
+	for _, l := range r.Layers {
+		placed.Trees = append(placed.Trees, ext4.TreeLayout{
+			Root:        l.Root,
+			Blocks:      rangesOf[tree.Extent](l.Blocks),
+			Inodes:      rangesOf[ext4.Range](l.Inodes),
+			Directories: l.Directories,
+		})
+	}
+	return placed
+}
+
+// place records where the filesystem writer put a layer.
+func (l *LayoutLayer) place(placed ext4.TreeLayout) {
+	l.Root, l.Blocks, l.Inodes, l.Directories = placed.Root, ranges(placed.Blocks), ranges(placed.Inodes), placed.Directories
 }
 
 // parseLayout reads a layout record.

@@ -25,17 +25,72 @@ type Request struct {
 	// Size is in GiB; 0 computes it.
 	Size   int64
 	Layers Layers
-	// Create begins an output for a disk of size GiB.
-	Create func(ctx context.Context, size int64) (Output, error)
+	// Parent is an earlier volume whose unchanged layers are neither read nor written; nil for none.
+	Parent *Parent
+	// Create begins an output for a disk of size GiB: all zero, or with all that parent has if that is not nil. A
+	// ParentError makes the build go on without the parent.
+	Create func(ctx context.Context, size int64, parent RawDisk) (Output, error)
 	// Progress is told how many of the layers' compressed bytes were read; from several goroutines.
 	Progress func(read, total int64)
 }
 
-// Make plans, writes and completes a volume; on an error nothing of it is left. A computed size that turns
-// out too small is doubled, once.
-// Errors: those of NewPlan and Build, and of the output.
+// Result says what a build wrote.
+type Result struct {
+	Layout *Layout
+	// Blocks counts the blocks of 512 KiB that were written.
+	Blocks int64
+	// Layers counts the layers, and Kept those of them that stayed where the parent has them.
+	Layers, Kept int
+	// LayerBytes counts the compressed bytes of layers that were read.
+	LayerBytes int64
+	// WithoutParent is why the parent was not used, nil if it was or there was none.
+	WithoutParent error
+}
+
+// Make plans, writes and completes a volume; on an error nothing of it is left. A parent that cannot be used, or
+// that has too little room left, is done without. A computed size that turns out too small is doubled, once.
+// Errors: LayerError, TooSmallError, ext4's out of blocks and out of inodes, and those of layers and output.
 func Make(ctx context.Context, request Request) (*Result, error) {
-	plan, err := NewPlan(request.Images, request.Size)
+	var without error
+	if request.Parent != nil {
+		result, err := makeUpon(ctx, request)
+		if err == nil || !isParents(err) {
+			return result, err
+		}
+		without = fmt.Errorf("parent %s %w", request.Parent.Name, err)
+	}
+	result, err := makeAnew(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	result.WithoutParent = without
+	return result, nil
+}
+
+// isParents tells whether a build without the parent may succeed.
+func isParents(err error) bool {
+	var parent *ParentError
+	return errors.As(err, &parent)
+}
+
+func makeUpon(ctx context.Context, request Request) (*Result, error) {
+	base, err := openBase(ctx, request.Parent)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := newPlan(request.Images, request.Size, base)
+	if err != nil {
+		return nil, err
+	}
+	result, err := makeOnce(ctx, plan, request)
+	if isFull(err) {
+		return nil, &ParentError{Err: fmt.Errorf("it is full with what stays in place: %w", err)}
+	}
+	return result, err
+}
+
+func makeAnew(ctx context.Context, request Request) (*Result, error) {
+	plan, err := newPlan(request.Images, request.Size, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +98,7 @@ func Make(ctx context.Context, request Request) (*Result, error) {
 	if err == nil || request.Size != 0 || !isFull(err) {
 		return result, err
 	}
-	plan, err = NewPlan(request.Images, 2*plan.Size/gib)
+	plan, err = newPlan(request.Images, 2*plan.Size/gib, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +113,11 @@ func isFull(err error) bool {
 }
 
 func makeOnce(ctx context.Context, plan *Plan, request Request) (*Result, error) {
-	output, err := request.Create(ctx, plan.Size/gib)
+	output, err := request.Create(ctx, plan.Size/gib, plan.parent())
 	if err != nil {
 		return nil, err
 	}
-	result, err := Build(ctx, plan, request.Layers, output, func(read int64) {
-		request.Progress(read, plan.LayerBytes)
-	})
+	result, err := write(ctx, plan, request.Layers, output, request.Progress)
 	if err == nil {
 		err = output.Complete(ctx)
 	}

@@ -23,6 +23,9 @@ const (
 	MaxSize = 2000
 )
 
+// formatName is what the layout record and larder inspect call this kind of volume.
+const formatName = "Bottlerocket"
+
 const (
 	gib = 1 << 30
 
@@ -38,6 +41,12 @@ const (
 	bytesPerInode = 8 << 10
 	// smallLayer bounds the compressed bytes of a layer that shares its region with its neighbours.
 	smallLayer = 64 << 10
+
+	// metaReserve and the two below it are what is reserved for the directories, databases and the layout record:
+	// for any volume, for each layer and for each blob, in bytes. Databases of 3,000 layers have 32 MiB.
+	metaReserve  = 1 << 20
+	metaPerLayer = 12 << 10
+	metaPerBlob  = 4 << 10
 )
 
 // Plan is what is going to be on a volume, and where its layers go.
@@ -46,13 +55,19 @@ type Plan struct {
 	Images []image.Image
 	// Size is the disk's, in bytes; a whole number of GiB.
 	Size int64
-	// LayerBytes is the sum of the compressed layers, each counted as often as it is read.
+	// LayerBytes is the sum of the compressed layers that have to be read, each counted as often as it is.
 	LayerBytes int64
 
 	contents *ctrstore.Contents
 	sources  map[digest.Digest]source
-	regions  []regionPlan
-	lineage  lineage
+	// base is the parent, or nil, and kept says which of its layers each snapshot has.
+	base *base
+	kept []keptLayer
+	// regions are those to be written.
+	regions []regionPlan
+	// meta is what is reserved for everything that is not a layer, in bytes.
+	meta    int64
+	lineage lineage
 }
 
 // source is where a snapshot's layer is downloaded from.
@@ -67,6 +82,9 @@ type regionPlan struct {
 	snapshots []int
 	// reserve is the size of the first extent, in bytes.
 	reserve int64
+	// unsure says that the region's only layer is on the parent, over other layers than here. It is written only
+	// if it inherits something else from these.
+	unsure bool
 }
 
 // lineage are the identifiers that stay the same in a chain of volumes where each is the parent of the next.
@@ -86,43 +104,74 @@ func (e *TooSmallError) Error() string {
 	return fmt.Sprintf("a volume of %d GiB is too small for these images, which need about %d GiB: raise volumeSize, or leave it out to have it computed", e.Size, e.Need)
 }
 
-// NewPlan lays out a volume of size GiB; 0 computes the size from the compressed layers.
-// Errors: TooSmallError, and image sets that cannot be in one containerd store.
-func NewPlan(images []image.Image, size int64) (*Plan, error) {
+// newPlan lays out a volume of size GiB; 0 computes the size. Layers that base has stay where they are; base may
+// be nil. Errors: TooSmallError, image sets that cannot be in one containerd store, and ParentError for a base
+// that a volume of its own is better than.
+func newPlan(images []image.Image, size int64, base *base) (*Plan, error) {
 	contents, err := ctrstore.Plan(images)
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{Images: images, contents: contents, sources: layerSources(images)}
-	plan.regions = planRegions(contents.Snapshots, plan.sources)
-	var reserved int64
-	for _, snapshot := range contents.Snapshots {
-		plan.LayerBytes += plan.sources[snapshot.ChainID].layer.Descriptor.Size
-	}
-	for _, region := range plan.regions {
-		reserved += region.reserve
-	}
-	switch {
-	case size == 0:
-		size = computeSize(reserved, plan.LayerBytes)
-	case size < MinSize || size > MaxSize:
+	if size != 0 && (size < MinSize || size > MaxSize) {
 		return nil, fmt.Errorf("volume size %d GiB: must be from %d to %d GiB", size, MinSize, MaxSize)
 	}
-	if size > MaxSize {
-		return nil, fmt.Errorf("these images need a volume of more than %d GiB, which is the largest: put them into several snapshots", MaxSize)
+	plan := &Plan{Images: images, contents: contents, sources: layerSources(images), base: base}
+	plan.keep()
+	plan.planRegions()
+	plan.meta = metaBytes(contents)
+	if base == nil {
+		err = plan.sizeAnew(size)
+		plan.lineage = newLineage(images, plan.Size)
+	} else {
+		err = plan.sizeUpon(size)
+		plan.lineage = base.layout.Lineage
 	}
-	plan.Size = size * gib
-	capacity, _, err := ext4.Capacity(partitionSize(plan.Size))
 	if err != nil {
 		return nil, err
 	}
-	if plan.LayerBytes > capacity {
-		return nil, &TooSmallError{Size: size, Need: computeSize(reserved, plan.LayerBytes)}
-	}
-	plan.shrinkReservations(reserved, capacity)
-	plan.lineage = newLineage(images, plan.Size)
 	return plan, nil
 }
+
+// sizeAnew sets the size of a volume without a parent.
+func (p *Plan) sizeAnew(size int64) error {
+	reserved := p.reserved()
+	if size == 0 {
+		size = computeSize(reserved, p.inodes())
+	}
+	if size > MaxSize {
+		return fmt.Errorf("these images need a volume of more than %d GiB, which is the largest: put them into several snapshots", MaxSize)
+	}
+	p.Size = size * gib
+	capacity, _, err := ext4.Capacity(partitionSize(p.Size))
+	if err != nil {
+		return err
+	}
+	if p.LayerBytes > capacity {
+		return &TooSmallError{Size: size, Need: computeSize(reserved, p.inodes())}
+	}
+	p.shrinkReservations(capacity)
+	return nil
+}
+
+// parent is nil for a volume without one.
+func (p *Plan) parent() RawDisk {
+	if p.base == nil {
+		return nil
+	}
+	return p.base.disk
+}
+
+// reserved is the sum of all first extents, in bytes.
+func (p *Plan) reserved() int64 {
+	sum := p.meta
+	for _, region := range p.regions {
+		sum += region.reserve
+	}
+	return sum
+}
+
+// inodes is how many the layers that are read may need.
+func (p *Plan) inodes() int64 { return p.LayerBytes / bytesPerInode }
 
 // layerSources finds, for each chain of layers, one repository that has its top layer.
 func layerSources(images []image.Image) map[digest.Digest]source {
@@ -143,28 +192,35 @@ func layerSources(images []image.Image) map[digest.Digest]source {
 	return sources
 }
 
-// planRegions gives every snapshot a region, in order; neighbours that are small share one. A region's
-// snapshots stand on earlier ones only, in an earlier region or before them in their own, so that regions
-// can be finished in order.
-func planRegions(snapshots []ctrstore.Snapshot, sources map[digest.Digest]source) []regionPlan {
-	var regions []regionPlan
+// planRegions gives every snapshot that is not kept for sure a region, in order; neighbours that are small share
+// one. A region's snapshots stand on earlier ones only, in an earlier region or before them in their own, so that
+// regions can be finished in order.
+func (p *Plan) planRegions() {
 	shared := false
-	for i, snapshot := range snapshots {
-		descriptor := sources[snapshot.ChainID].layer.Descriptor
+	for i, snapshot := range p.contents.Snapshots {
+		descriptor := p.sources[snapshot.ChainID].layer.Descriptor
+		switch {
+		case p.kept[i].sure:
+			continue
+		case p.kept[i].layer != nil:
+			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true})
+			shared = false
+			continue
+		}
+		p.LayerBytes += descriptor.Size
 		small := descriptor.Size <= smallLayer
 		if small && shared {
-			last := &regions[len(regions)-1]
+			last := &p.regions[len(p.regions)-1]
 			last.snapshots = append(last.snapshots, i)
 			last.reserve = roundUp(last.reserve+estimate(descriptor.MediaType, descriptor.Size), BlockSize)
 			continue
 		}
-		regions = append(regions, regionPlan{
+		p.regions = append(p.regions, regionPlan{
 			snapshots: []int{i},
 			reserve:   roundUp(estimate(descriptor.MediaType, descriptor.Size), BlockSize),
 		})
 		shared = small
 	}
-	return regions
 }
 
 // estimate says how many bytes of blocks a layer takes, from its descriptor alone: the layers' places must
@@ -176,31 +232,48 @@ func estimate(mediaType string, compressed int64) int64 {
 	return compressed
 }
 
+// metaBytes is what to reserve for everything that is not a layer; what needs more overflows. It is rounded up
+// far, so that it stays the same while a set of images changes little.
+func metaBytes(contents *ctrstore.Contents) int64 {
+	need := int64(metaReserve + metaPerLayer*len(contents.Snapshots))
+	for _, blob := range contents.Blobs {
+		need += metaPerBlob + int64(len(blob.Content))
+	}
+	reserve := int64(metaReserve)
+	for reserve < need {
+		reserve *= 2
+	}
+	return reserve
+}
+
 // computeSize returns the smallest size in GiB, in steps, that has room for the reserved bytes and the inodes
 // to be expected, with headroom; above MaxSize if there is none.
-func computeSize(reserved, layerBytes int64) int64 {
+func computeSize(reserved, expectedInodes int64) int64 {
 	withHeadroom := func(n int64) int64 { return n + n/100*headroom }
 	for size := int64(sizeStep); size <= MaxSize; size += sizeStep {
 		bytes, inodes, err := ext4.Capacity(partitionSize(size * gib))
-		if err == nil && bytes >= withHeadroom(reserved) && inodes >= withHeadroom(layerBytes/bytesPerInode) {
+		if err == nil && bytes >= withHeadroom(reserved) && inodes >= withHeadroom(expectedInodes) {
 			return size
 		}
 	}
 	return MaxSize + 1
 }
 
-// shrinkReservations makes first extents smaller in proportion where they would fill a volume whose size was
-// given, so that something is left for overflow, directories and databases.
-func (p *Plan) shrinkReservations(reserved, capacity int64) {
-	const reservable = 80 // percent of the capacity
-	limit := capacity / 100 * reservable
+// shrinkReservations makes first extents smaller in proportion where they would fill the space there is, in bytes,
+// so that something is left for overflow, directories and databases.
+func (p *Plan) shrinkReservations(space int64) {
+	const reservable = 80 // percent of the space
+	reserved, limit := p.reserved(), space/100*reservable
 	if reserved <= limit {
 		return
 	}
-	for i := range p.regions {
-		share := float64(p.regions[i].reserve) / float64(reserved)
-		p.regions[i].reserve = int64(share*float64(limit)) / BlockSize * BlockSize
+	shrink := func(reserve int64) int64 {
+		return int64(float64(reserve)/float64(reserved)*float64(limit)) / BlockSize * BlockSize
 	}
+	for i := range p.regions {
+		p.regions[i].reserve = shrink(p.regions[i].reserve)
+	}
+	p.meta = shrink(p.meta)
 }
 
 // newLineage derives identifiers from what the volume holds: the same inputs give the same bytes.

@@ -20,45 +20,59 @@ const selinuxXattr = "security.selinux"
 
 // writeRoot writes everything that is not a layer, through the last region.
 func (b *build) writeRoot(ctx context.Context, layout *Layout) error {
-	snapshots := make([]*tree.Node, len(b.diffs))
-	for i := range b.diffs {
-		snapshots[i] = b.diffs[i].root
+	snapshots := make([]*tree.Node, len(b.snapshots))
+	for i := range b.snapshots {
+		snapshots[i] = b.snapshots[i].root
 	}
 	containerd, err := b.plan.contents.NewRoot(ctx, b.meta, snapshots, epoch)
-	if err != nil {
-		return err
-	}
-	record, err := b.storeLayout(ctx, layout)
 	if err != nil {
 		return err
 	}
 	for _, plugin := range containerd.Directory.Children {
 		label(plugin, containerd.Snapshots)
 	}
+	record := &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Links: 1}
+	records := tree.NewDirectory(0o700, epoch)
+	records.Children[path.Base(LayoutPath)] = record
 	// What the next build trusts must not be for containers to write either.
-	label(record, nil)
+	label(records, nil)
 
 	root := tree.NewDirectory(0o755, epoch)
 	place(root, containerdRoot, containerd.Directory)
-	place(root, path.Dir(LayoutPath), record)
+	place(root, path.Dir(LayoutPath), records)
+	inodes, err := b.meta.ReserveInodes(ctx, count(root, containerd.Snapshots))
+	if err != nil {
+		return err
+	}
+	layout.MetaInodes = ranges(inodes)
+	if err := b.storeLayout(ctx, layout, record); err != nil {
+		return err
+	}
 	return b.writer.Finish(ctx, b.meta, root, containerd.Snapshots)
 }
 
-// storeLayout returns the layout record's directory.
-func (b *build) storeLayout(ctx context.Context, layout *Layout) (*tree.Node, error) {
+// storeLayout fills the layout record's file.
+func (b *build) storeLayout(ctx context.Context, layout *Layout, file *tree.Node) error {
 	data, err := json.Marshal(layout)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the layout record: %w", err)
+		return fmt.Errorf("encoding the layout record: %w", err)
 	}
-	extents, err := b.meta.Store(ctx, bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return nil, fmt.Errorf("storing the layout record: %w", err)
+	file.Size = int64(len(data))
+	if file.Extents, err = b.meta.Store(ctx, bytes.NewReader(data), file.Size); err != nil {
+		return fmt.Errorf("storing the layout record: %w", err)
 	}
-	directory := tree.NewDirectory(0o700, epoch)
-	directory.Children[path.Base(LayoutPath)] = &tree.Node{
-		Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Size: int64(len(data)), Extents: extents, Links: 1,
+	return nil
+}
+
+// count returns the number of nodes in a tree, but for those below the given directory.
+func count(node, without *tree.Node) int64 {
+	nodes := int64(1)
+	if node != without {
+		for _, child := range node.Children {
+			nodes += count(child, without)
+		}
 	}
-	return directory, nil
+	return nodes
 }
 
 // label gives a tree containerd's SELinux label, but not what is below the given directory: the regions

@@ -66,6 +66,12 @@ func (c *Client) Open(ctx context.Context, id string) (*Reader, error) {
 // Size returns the size of the disk in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
+// Has tells whether the snapshot or a parent of it has the block with this index; others are zeros.
+func (r *Reader) Has(index int64) bool {
+	_, written := r.tokens[index]
+	return written
+}
+
 // ReadAt reads from the disk. Blocks that neither the snapshot nor a parent of it has are zeros and cost no call.
 func (r *Reader) ReadAt(p []byte, offset int64) (int, error) {
 	if offset < 0 {
