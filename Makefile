@@ -62,6 +62,16 @@ test-grow: ## Let a Debian kernel grow built volumes while mounted. Needs apt, q
 	kernel=$$(hack/kernel-assets.sh); \
 	GUEST_KERNEL=$$kernel $(TOOL) gotestsum --format standard-verbose -- -tags grow -count 1 -timeout 20m ./test/grow/...
 
+FUZZTIME ?= 60s
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME each, 60s by default. Needs e2fsprogs.
+	hack/fuzz.sh $(FUZZTIME)
+
+HISTORIES ?= 200
+.PHONY: test-histories
+test-histories: ## Take volumes through HISTORIES random histories of rebuilds, 200 by default.
+	go test -count 1 -timeout 60m ./test/simulation -histories $(HISTORIES)
+
 .PHONY: test-defects
 test-defects: ## Plant defects in a copy of the source and see the tests catch them.
 	KUBEBUILDER_ASSETS=$$(hack/envtest-assets.sh) hack/plant-defects.sh

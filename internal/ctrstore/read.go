@@ -18,6 +18,9 @@ const lockTimeout = time.Second
 // ReadImages lists the image records of a meta.db, sorted by name. It never writes to the file, and a damaged
 // one gives an error.
 func ReadImages(path string) (images []ImageRecord, err error) {
+	if err := checkPages(path); err != nil {
+		return nil, err
+	}
 	// bbolt maps the file and trusts it: damage shows as a panic, or as a fault beyond the file's end.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

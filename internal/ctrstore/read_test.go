@@ -2,9 +2,13 @@ package ctrstore
 
 import (
 	"bytes"
+	stdcmp "cmp"
+	"encoding/binary"
+	"errors"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +82,44 @@ func TestReadImagesOfADamagedDatabase(t *testing.T) {
 	}
 	if failed == 0 {
 		t.Error("no damage was ever noticed")
+	}
+}
+
+// TestReadImagesOfACircle is about the one kind of damage that bbolt would follow for ever.
+func TestReadImagesOfACircle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "circle.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: pageSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root uint64
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte(schemaVersion))
+		for i := range 1000 { // more than a page has room for
+			err = stdcmp.Or(err, b.Put([]byte(strconv.Itoa(i)), make([]byte, 100)))
+		}
+		return err
+	})
+	if err == nil {
+		err = db.View(func(tx *bbolt.Tx) error {
+			root = uint64(tx.Bucket([]byte(schemaVersion)).Root())
+			return nil
+		})
+	}
+	if err := stdcmp.Or(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The bucket's branch page leads back to itself.
+	binary.LittleEndian.PutUint64(data[root*pageSize+pageHeader+8:], root)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadImages(path); !errors.Is(err, errCycle) {
+		t.Errorf("got %v, want %v", err, errCycle)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -130,7 +131,24 @@ func parseLayout(data []byte) (*Layout, error) {
 	if layout.Version != layoutVersion {
 		return nil, fmt.Errorf("reading the layout record: version %d is not known to this release, which writes version %d", layout.Version, layoutVersion)
 	}
+	if err := layout.check(); err != nil {
+		return nil, fmt.Errorf("reading the layout record: %w", err)
+	}
 	return &layout, nil
+}
+
+// check makes sure that all chunks of blocks are on the disk; a record may come from anyone.
+func (l *Layout) check() error {
+	chunks := [][]LayoutRange{l.Meta, l.Stale}
+	for _, region := range l.Regions {
+		chunks = append(chunks, region.Blocks)
+	}
+	for _, r := range slices.Concat(chunks...) {
+		if end := int64(r.Start) + int64(r.Count); end*ext4.BlockSize > l.Size || r.Start%chunkBlocks != 0 || r.Count%chunkBlocks != 0 {
+			return fmt.Errorf("the blocks %d+%d are not whole chunks of the disk", r.Start, r.Count)
+		}
+	}
+	return nil
 }
 
 // layoutImages lists a plan's images.
