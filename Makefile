@@ -9,7 +9,7 @@ BIN := $(CURDIR)/bin
 TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
 LINT := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 # Without hack/karpenter: tidying would drop its only line, a module of which nothing but files is used.
-MODULES := . hack/tools hack/lint hack/controlplane hack/containerd
+MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.4
 
 ##@ General
 
@@ -53,9 +53,9 @@ test: ## Run the unit tests and those against a real API server and the AWS doub
 	KUBEBUILDER_ASSETS=$$assets $(TOOL) gotestsum --format pkgname -- -race -shuffle=on -p 1 -timeout 20m ./...
 
 .PHONY: test-node
-test-node: ## Run real containerd on built volumes. Needs root, e2fsprogs and runc.
-	assets=$$(hack/containerd-assets.sh); \
-	CONTAINERD_ASSETS=$$assets $(TOOL) gotestsum --format testname -- -tags node -count 1 -p 1 -timeout 20m ./test/node/...
+test-node: ## Run real containerd and kubelet on built volumes. Needs root, e2fsprogs and runc.
+	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \
+	CONTAINERD_ASSETS=$$containerd KUBELET_ASSETS=$$kubelet $(TOOL) gotestsum --format testname -- -tags node -count 1 -p 1 -timeout 20m ./test/node/...
 
 .PHONY: test-grow
 test-grow: ## Let a Debian kernel grow built volumes while mounted. Needs apt, qemu-system-x86, systemd and e2fsprogs.

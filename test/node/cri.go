@@ -13,7 +13,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"k8s.io/apimachinery/pkg/util/wait"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -74,11 +76,18 @@ func dialCRI(socket, logs string, process int) (*CRI, error) {
 func (c *CRI) close() { _ = c.connection.Close() }
 
 func (c *CRI) waitUntilReady(ctx context.Context) error {
-	status, err := c.runtime.Status(ctx, &runtimeapi.StatusRequest{}, grpc.WaitForReady(true))
+	var response *runtimeapi.StatusResponse
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (done bool, err error) {
+		response, err = c.runtime.Status(ctx, &runtimeapi.StatusRequest{}, grpc.WaitForReady(true))
+		if status.Code(err) == codes.Unavailable { // containerd listens before its plugin has recovered its state
+			return false, nil
+		}
+		return true, err
+	})
 	if err != nil {
 		return fmt.Errorf("asking CRI for its status: %w", err)
 	}
-	for _, condition := range status.GetStatus().GetConditions() {
+	for _, condition := range response.GetStatus().GetConditions() {
 		if condition.GetType() == runtimeapi.RuntimeReady && !condition.GetStatus() {
 			return fmt.Errorf("CRI is not ready: %s: %s", condition.GetReason(), condition.GetMessage())
 		}

@@ -22,8 +22,6 @@ import (
 )
 
 const (
-	// assetsVariable names the directory with containerd, its shim and ctr; without it hack/containerd-assets.sh is asked.
-	assetsVariable = "CONTAINERD_ASSETS"
 	// cgroupVariable marks the isolated process, and names the control group that its pods are put under.
 	cgroupVariable = "LARDER_NODE_CGROUP"
 	// runDirectory is compiled into containerd: its shims keep their sockets there, whatever its configuration says.
@@ -41,6 +39,7 @@ var debianPackages = map[string]string{
 	"umount":  "mount",
 	"partx":   "util-linux",
 	"setpriv": "util-linux",
+	"tar":     "tar",
 }
 
 // Isolate is the TestMain of a package that starts nodes. It runs the tests in a child process with a mount and a
@@ -66,7 +65,7 @@ func runIsolated() (code int, err error) {
 	if err := checkMachine(); err != nil {
 		return 0, err
 	}
-	assets, err := findContainerd()
+	assets, err := findAssets()
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +81,7 @@ func runIsolated() (code int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tests := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
-	tests.Env = append(os.Environ(), assetsVariable+"="+assets, cgroupVariable+"="+cgroup)
+	tests.Env = append(append(os.Environ(), assets...), cgroupVariable+"="+cgroup)
 	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
 	tests.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   syscall.CLONE_NEWPID,
@@ -118,20 +117,6 @@ func checkMachine() error {
 		}
 	}
 	return errors.Join(missing...)
-}
-
-// findContainerd returns the directory with containerd's binaries, which may take minutes the first time.
-func findContainerd() (string, error) {
-	if assets := os.Getenv(assetsVariable); assets != "" {
-		return assets, nil
-	}
-	script := exec.CommandContext(context.Background(), "../../hack/containerd-assets.sh")
-	script.Stderr = os.Stderr
-	output, err := script.Output()
-	if err != nil {
-		return "", fmt.Errorf("getting containerd by hack/containerd-assets.sh: %w", err)
-	}
-	return strings.TrimSpace(string(output)), nil
 }
 
 // ensureDirectory makes a directory and returns what takes it away again, when it was not there before.

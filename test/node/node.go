@@ -25,6 +25,8 @@ const (
 
 // Options say what a node starts with.
 type Options struct {
+	// Containerd is the version to start.
+	Containerd Containerd
 	// Root is containerd's root directory, /var/lib/containerd on a node's data volume.
 	Root string
 	// SandboxImage is the image that keeps each pod's namespaces; it has to be in Root already or be pullable.
@@ -35,6 +37,7 @@ type Options struct {
 type Node struct {
 	CRI *CRI
 
+	containerd   Containerd
 	root, socket string
 	logFile      string
 	process      *exec.Cmd
@@ -51,10 +54,11 @@ func Start(t testing.TB, options Options) *Node {
 		t.Fatalf("making containerd's state directory: %v", err)
 	}
 	n := &Node{
-		root:    options.Root,
-		socket:  filepath.Join(run, "containerd.sock"),
-		logFile: filepath.Join(t.TempDir(), "containerd.log"),
-		ended:   make(chan struct{}),
+		containerd: options.Containerd,
+		root:       options.Root,
+		socket:     filepath.Join(run, "containerd.sock"),
+		logFile:    filepath.Join(t.TempDir(), "containerd.log"),
+		ended:      make(chan struct{}),
 	}
 	config, err := writeConfig(run, n, options)
 	if err != nil {
@@ -79,10 +83,9 @@ func (n *Node) launch(config string) error {
 		return fmt.Errorf("making containerd's log file: %w", err)
 	}
 	defer log.Close()
-	assets := os.Getenv(assetsVariable)
 	// Not the test's context: that ends before the clean-up, which has pods to remove.
-	n.process = exec.CommandContext(context.Background(), filepath.Join(assets, "containerd"), "--config", config)
-	n.process.Env = append(os.Environ(), "PATH="+assets+":"+os.Getenv("PATH")) // it looks its shim up there
+	n.process = exec.CommandContext(context.Background(), n.containerd.binary("containerd"), "--config", config)
+	n.process.Env = append(os.Environ(), "PATH="+n.containerd.directory+":"+os.Getenv("PATH")) // it looks its shim up there
 	n.process.Stdout, n.process.Stderr = log, log
 	if err := n.process.Start(); err != nil {
 		return fmt.Errorf("starting containerd: %w", err)
@@ -185,7 +188,7 @@ func (n *Node) leftovers(t testing.TB) []string {
 func (n *Node) Ctr(t testing.TB, arguments ...string) string {
 	t.Helper()
 	arguments = append([]string{"--address", n.socket, "--namespace", Namespace}, arguments...)
-	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(assetsVariable), "ctr"), arguments...)
+	command := exec.CommandContext(t.Context(), n.containerd.binary("ctr"), arguments...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err := command.Output()

@@ -18,10 +18,10 @@ import (
 const pulledDiskSize = 1 << 30
 
 // pull starts a node on an empty disk, pulls all images to it, and returns it with its root directory.
-func pull(t *testing.T, pushed images) (*node.Node, string) {
+func pull(t *testing.T, containerd node.Containerd, pushed images) (*node.Node, string) {
 	t.Helper()
 	root := filepath.Join(node.NewEmptyDisk(t, pulledDiskSize), "containerd")
-	pulled := node.Start(t, node.Options{Root: root, SandboxImage: pushed.pause})
+	pulled := node.Start(t, node.Options{Containerd: containerd, Root: root, SandboxImage: pushed.pause})
 	for _, reference := range pushed.all() {
 		if err := pulled.CRI.Pull(t.Context(), reference); err != nil {
 			t.Fatal(err)
@@ -34,11 +34,22 @@ func pull(t *testing.T, pushed images) (*node.Node, string) {
 func TestNodePull(t *testing.T) {
 	server := startRegistry(t, registry.Options{})
 	pushed := fill(t, server)
-	pulled, _ := pull(t, pushed)
-	checkUnpacked(t, pulled, pushed)
-	checkContainers(t, pulled, pushed)
-	if len(server.Requests()) == 0 {
-		t.Error("the registry's log shows no request after three pulls: it cannot show that a node needs none")
+	onEachContainerd(t, func(t *testing.T, containerd node.Containerd) {
+		server.ForgetRequests()
+		pulled, _ := pull(t, containerd, pushed)
+		checkUnpacked(t, pulled, pushed)
+		checkContainers(t, pulled, pushed)
+		if len(server.Requests()) == 0 {
+			t.Error("the registry's log shows no request after the pulls: it cannot show that a node needs none")
+		}
+	})
+}
+
+// onEachContainerd runs a test on every version that nodes in the field run.
+func onEachContainerd(t *testing.T, test func(*testing.T, node.Containerd)) {
+	t.Helper()
+	for _, containerd := range node.Containerds(t) {
+		t.Run("containerd "+containerd.Version, func(t *testing.T) { test(t, containerd) })
 	}
 }
 

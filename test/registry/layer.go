@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -91,22 +89,12 @@ func splitName(name string) (directory, base string) {
 	return name[:cut], name[cut:]
 }
 
-// Compression is how a layer's tar is packed.
-type Compression int
-
-// The compressions that containerd unpacks. MultiGzip is several gzip streams one after the other, as parallel
-// compressors write them: a reader that stops after the first loses most of the layer without noticing.
-const (
-	Gzip Compression = iota
-	MultiGzip
-	Zstd
-	Uncompressed
-)
-
 // Layer is one layer of an Image.
 type Layer struct {
 	Entries []Entry
-	// Tar is used in place of Entries where it is set: for what archive/tar cannot write.
+	// Write is used in place of Entries where it is set: for more than memory holds.
+	Write func(*tar.Writer) error
+	// Tar is used in place of both where it is set: for what archive/tar cannot write.
 	Tar         []byte
 	Compression Compression
 }
@@ -119,85 +107,52 @@ type builtLayer struct {
 }
 
 func (l Layer) build(docker bool) (*builtLayer, error) {
-	archive := l.Tar
-	if archive == nil {
-		var err error
-		if archive, err = writeTar(l.Entries); err != nil {
-			return nil, err
-		}
+	if l.Compression == EStargz {
+		return l.buildEStargz(docker)
 	}
-	content, err := l.Compression.pack(archive)
+	var content bytes.Buffer
+	packed, err := l.Compression.pack(&content)
 	if err != nil {
 		return nil, fmt.Errorf("compressing a layer: %w", err)
 	}
+	archive := digest.Canonical.Digester()
+	if err := errors.Join(l.writeTar(io.MultiWriter(archive.Hash(), packed)), packed.Close()); err != nil {
+		return nil, err
+	}
 	return &builtLayer{
-		descriptor: describe(l.Compression.mediaType(docker), content),
-		diffID:     digest.FromBytes(archive),
-		content:    content,
+		descriptor: describe(l.Compression.mediaType(docker), content.Bytes()),
+		diffID:     archive.Digest(),
+		content:    content.Bytes(),
 	}, nil
 }
 
-func writeTar(entries []Entry) ([]byte, error) {
-	var archive bytes.Buffer
-	writer := tar.NewWriter(&archive)
-	for _, entry := range entries {
-		if err := writer.WriteHeader(entry.header()); err != nil {
-			return nil, fmt.Errorf("writing the header of %q: %w", entry.Name, err)
-		}
-		if _, err := writer.Write(entry.Content); err != nil {
-			return nil, fmt.Errorf("writing the content of %q: %w", entry.Name, err)
-		}
+func (l Layer) writeTar(archive io.Writer) error {
+	if l.Tar != nil {
+		_, err := archive.Write(l.Tar)
+		return err
+	}
+	write := l.Write
+	if write == nil {
+		write = l.writeEntries
+	}
+	writer := tar.NewWriter(archive)
+	if err := write(writer); err != nil {
+		return err
 	}
 	if err := writer.Close(); err != nil {
-		return nil, fmt.Errorf("ending a layer's tar: %w", err)
+		return fmt.Errorf("ending a layer's tar: %w", err)
 	}
-	return archive.Bytes(), nil
+	return nil
 }
 
-func (c Compression) mediaType(docker bool) string {
-	base, separator := ocispec.MediaTypeImageLayer, "+"
-	if docker {
-		base, separator = dockerLayer, "."
-	}
-	switch c {
-	case Zstd:
-		return base + separator + "zstd"
-	case Uncompressed:
-		return base
-	}
-	return base + separator + "gzip"
-}
-
-func (c Compression) pack(archive []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	switch c {
-	case Uncompressed:
-		return archive, nil
-	case Zstd:
-		// One goroutine, so that the frame's blocks end at the same places every time.
-		writer, err := zstd.NewWriter(&packed, zstd.WithEncoderConcurrency(1))
-		if err != nil {
-			return nil, err
+func (l Layer) writeEntries(writer *tar.Writer) error {
+	for _, entry := range l.Entries {
+		if err := writer.WriteHeader(entry.header()); err != nil {
+			return fmt.Errorf("writing the header of %q: %w", entry.Name, err)
 		}
-		if err := writeAll(writer, archive); err != nil {
-			return nil, err
-		}
-		return packed.Bytes(), nil
-	}
-	members := 1
-	if c == MultiGzip {
-		members = 3
-	}
-	for part := range members {
-		slice := archive[len(archive)*part/members : len(archive)*(part+1)/members]
-		if err := writeAll(gzip.NewWriter(&packed), slice); err != nil {
-			return nil, err
+		if _, err := writer.Write(entry.Content); err != nil {
+			return fmt.Errorf("writing the content of %q: %w", entry.Name, err)
 		}
 	}
-	return packed.Bytes(), nil
-}
-
-func writeAll(writer io.WriteCloser, content []byte) error {
-	_, err := writer.Write(content)
-	return errors.Join(err, writer.Close())
+	return nil
 }

@@ -1,4 +1,4 @@
-module github.com/larder-dev/larder/hack/containerd
+module github.com/larder-dev/larder/hack/containerd/v2.4
 
 go 1.26.6
 
