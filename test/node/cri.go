@@ -23,6 +23,9 @@ import (
 // pollInterval is short, since what is asked is on this machine, and costs a millisecond.
 const pollInterval = 20 * time.Millisecond
 
+// pullLimit ends a pull that hangs, as containerd 2.4.2 does when it cannot unpack one of several layers.
+const pullLimit = 5 * time.Minute
+
 // CRI is the part of the Container Runtime Interface that a kubelet needs to run a pod.
 type CRI struct {
 	connection *grpc.ClientConn
@@ -115,6 +118,8 @@ func (c *CRI) Image(ctx context.Context, name string) (*runtimeapi.Image, error)
 
 // Pull pulls an image as kubelet would.
 func (c *CRI) Pull(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, pullLimit)
+	defer cancel()
 	_, err := c.images.PullImage(ctx, &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: name}})
 	if err != nil {
 		return fmt.Errorf("pulling %s: %w", name, err)

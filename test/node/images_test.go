@@ -24,9 +24,14 @@ const platform = "linux/" + runtime.GOARCH
 type images struct {
 	// pause keeps a pod's sandbox, odd is what an awkward build makes, docker is of Docker's schema 2.
 	pause, odd, docker string
+	// history changes its own files, extreme goes to the limits, sparse leaves holes out of its tars, nested is in an
+	// index of indexes, bare has no layers.
+	history, extreme, sparse, nested, bare string
 }
 
-func (i images) all() []string { return []string{i.pause, i.odd, i.docker} }
+func (i images) all() []string {
+	return []string{i.pause, i.odd, i.docker, i.history, i.extreme, i.sparse, i.nested, i.bare}
+}
 
 // startRegistry starts a registry that stops at the latest when the test ends.
 func startRegistry(t *testing.T, options registry.Options) *registry.Server {
@@ -59,7 +64,26 @@ func fill(t *testing.T, server *registry.Server) images {
 			Platform: platform, Docker: true, Entrypoint: []string{"/probe", "print", "/greeting"},
 			Layers: []registry.Layer{probe, {Entries: []registry.Entry{{Name: "greeting", Content: []byte("hello\n")}}}},
 		}),
+		history: push(t, server, "team/history:v4", historyImage(probe)),
+		extreme: push(t, server, "team/extreme:v5", extremeImage(probe)),
+		sparse:  push(t, server, "team/sparse:v6", sparseImage(t, probe)),
+		nested:  push(t, server, "team/nested:v7", nestedIndex(probe)),
+		bare:    push(t, server, "team/bare:v8", registry.Image{Platform: platform}),
 	}
+}
+
+// nestedIndex has its image two indexes down, beside what builders attach to images. That has to be in the same index:
+// CRI, in every version, fails to pull an index in which another platform's image and a further index stand together.
+func nestedIndex(probe registry.Layer) registry.Index {
+	image := registry.Image{Platform: platform, Docker: true, Entrypoint: []string{"/probe", "print", "/nested"}, Layers: []registry.Layer{
+		probe, {Entries: []registry.Entry{{Name: "nested", Content: []byte("found\n")}}},
+	}}
+	attestation := registry.Image{Platform: "unknown/unknown", Layers: []registry.Layer{{Entries: []registry.Entry{{Name: "attestation"}}}}}
+	return registry.Index{Entries: []registry.Artifact{
+		registry.Index{Entries: []registry.Artifact{
+			registry.Index{Docker: true, Entries: []registry.Artifact{attestation, image}},
+		}},
+	}}
 }
 
 func push(t *testing.T, server *registry.Server, name string, artifact registry.Artifact) string {

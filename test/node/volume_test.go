@@ -159,6 +159,11 @@ func permissionsOfAll(pullStarted time.Time) []node.Permission {
 			Reason: "a manifest holds on to no layer blob where there is none: so does a pull that discards unpacked layers",
 		},
 		{
+			Kind: "snapshot", Field: "label containerd.io/snapshot/stargz/*",
+			When:   func(d node.Difference) bool { return d.Built == "" },
+			Reason: "only the stargz snapshotter reads it, which mounts layers instead of unpacking them",
+		},
+		{
 			Kind: "entry", Field: "xattr security.selinux",
 			When:   func(d node.Difference) bool { return strings.Contains(d.Built, ":cache_t:") },
 			Reason: "Bottlerocket does not label what is on its data volume, and what has no label there is writable by containers; a tar's own label is not to be believed",
