@@ -13,9 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 	"k8s.io/apimachinery/pkg/util/wait"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -80,15 +78,14 @@ func (c *CRI) close() { _ = c.connection.Close() }
 
 func (c *CRI) waitUntilReady(ctx context.Context) error {
 	var response *runtimeapi.StatusResponse
-	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (done bool, err error) {
-		response, err = c.runtime.Status(ctx, &runtimeapi.StatusRequest{}, grpc.WaitForReady(true))
-		if status.Code(err) == codes.Unavailable { // containerd listens before its plugin has recovered its state
-			return false, nil
-		}
-		return true, err
+	var asking error
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		// containerd listens before its plugin has recovered its state, and refuses requests until then.
+		response, asking = c.runtime.Status(ctx, &runtimeapi.StatusRequest{}, grpc.WaitForReady(true))
+		return asking == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("asking CRI for its status: %w", err)
+		return fmt.Errorf("asking CRI for its status: %w", errors.Join(err, asking))
 	}
 	for _, condition := range response.GetStatus().GetConditions() {
 		if condition.GetType() == runtimeapi.RuntimeReady && !condition.GetStatus() {

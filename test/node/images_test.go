@@ -106,13 +106,14 @@ func compileProbe(t *testing.T) []byte {
 	return content
 }
 
-// compile builds a static program.
-func compile(t *testing.T, file, goPackage string) {
+// compile builds a static program, in the module of its directory.
+func compile(t *testing.T, file, directory string) {
 	t.Helper()
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", file, goPackage)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", file, ".")
+	build.Dir = directory
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("compiling %s: %v\n%s", goPackage, err, output)
+		t.Fatalf("compiling %s: %v\n%s", directory, err, output)
 	}
 }
 

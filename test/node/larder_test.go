@@ -68,13 +68,13 @@ func (u *user) run(t *testing.T, environment []string, arguments ...string) []by
 	return output
 }
 
-// build writes a volume of the images to a new file and returns its path.
-func (u *user) build(t *testing.T, pushed images, environment []string) string {
+// build writes a volume of images for the given platforms to a new file and returns its path.
+func (u *user) build(t *testing.T, references []string, platforms string, environment ...string) string {
 	t.Helper()
 	u.builds++
 	file := filepath.Join(u.home, "disk"+strconv.Itoa(u.builds)+".img")
-	arguments := []string{"build", "--platform", platform, "--output", file}
-	for _, reference := range pushed.all() {
+	arguments := []string{"build", "--platform", platforms, "--output", file}
+	for _, reference := range references {
 		arguments = append(arguments, "--image", reference)
 	}
 	u.run(t, environment, arguments...)
@@ -86,7 +86,7 @@ func TestNodeBuildAndInspectNeedNoPrivileges(t *testing.T) {
 	server := startRegistry(t, registry.Options{})
 	pushed := fill(t, server)
 	u := newUser(t)
-	file := u.build(t, pushed, nil)
+	file := u.build(t, pushed.all(), platform)
 	stopForGood(t, server)
 
 	output := u.run(t, nil, "inspect", file, "--json")

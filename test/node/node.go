@@ -198,6 +198,9 @@ func (n *Node) Ctr(t testing.TB, arguments ...string) string {
 	return string(output)
 }
 
+// Address is the path of the socket on which containerd's own API is served.
+func (n *Node) Address() string { return n.socket }
+
 // CollectGarbage makes containerd collect garbage now, and returns when it has: deleting a lease, if only an empty
 // one, is what asks for it.
 func (n *Node) CollectGarbage(t testing.TB) {

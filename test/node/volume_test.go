@@ -23,7 +23,7 @@ func TestNodeRunsFromBuiltVolume(t *testing.T) {
 	user := newUser(t)
 	files := map[string]string{} // by version: each leaves its traces on its own
 	for _, containerd := range node.Containerds(t) {
-		files[containerd.Version] = user.build(t, pushed, nil)
+		files[containerd.Version] = user.build(t, pushed.all(), platform)
 	}
 	stopForGood(t, server)
 	asked := len(server.Requests())
@@ -111,7 +111,7 @@ func inventory(t *testing.T, n *node.Node) map[string][]string {
 func TestNodeBuiltVolumeIsWhatAPullMakes(t *testing.T) {
 	server := startRegistry(t, registry.Options{})
 	pushed := fill(t, server)
-	disk := node.AttachDisk(t, newUser(t).build(t, pushed, nil))
+	disk := node.AttachDisk(t, newUser(t).build(t, pushed.all(), platform))
 	built := node.ReadStore(t, disk.ContainerdRoot())
 	onEachContainerd(t, func(t *testing.T, containerd node.Containerd) {
 		started := time.Now()
@@ -193,7 +193,7 @@ func TestNodeVolumeIsDeterministic(t *testing.T) {
 	server := startRegistry(t, registry.Options{})
 	pushed := fill(t, server)
 	user := newUser(t)
-	want := blockDigests(t, user.build(t, pushed, []string{"GOMAXPROCS=1"}))
+	want := blockDigests(t, user.build(t, pushed.all(), platform, "GOMAXPROCS=1"))
 	compare := func(reason, file string) {
 		t.Helper()
 		if diff := cmp.Diff(want, blockDigests(t, file)); diff != "" {
@@ -203,13 +203,13 @@ func TestNodeVolumeIsDeterministic(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	compare("four processors", user.build(t, pushed, []string{"GOMAXPROCS=4"}))
+	compare("four processors", user.build(t, pushed.all(), platform, "GOMAXPROCS=4"))
 	stopForGood(t, server)
 	for _, seed := range []uint64{1, 2, 3} {
 		// At the same address: that is part of the images' names, and so of the volume.
 		slow := startRegistry(t, registry.Options{Address: server.Host(), MaxDelay: 300 * time.Millisecond, Seed: seed})
 		fill(t, slow)
-		compare("a registry with delays", user.build(t, pushed, []string{"GOMAXPROCS=4"}))
+		compare("a registry with delays", user.build(t, pushed.all(), platform, "GOMAXPROCS=4"))
 		stopForGood(t, slow)
 	}
 }
