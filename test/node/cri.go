@@ -164,6 +164,34 @@ func (c *CRI) Run(ctx context.Context, pod Pod) (result Result, err error) {
 	return result, err
 }
 
+// WaitForContainer waits until a pod's only container, which a kubelet started, has ended.
+func (c *CRI) WaitForContainer(ctx context.Context, pod string) (Result, error) {
+	listed, err := c.runtime.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
+	if err != nil {
+		return Result{}, fmt.Errorf("listing containers: %w", err)
+	}
+	for _, container := range listed.GetContainers() {
+		if !strings.HasPrefix(container.GetLabels()["io.kubernetes.pod.name"], pod+"-") {
+			continue
+		}
+		exitCode, err := c.waitForExit(ctx, container.GetId())
+		if err != nil {
+			return Result{}, fmt.Errorf("waiting for the container of pod %s: %w", pod, err)
+		}
+		response, err := c.runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: container.GetId()})
+		if err != nil {
+			return Result{}, fmt.Errorf("asking where the log of pod %s is: %w", pod, err)
+		}
+		log := response.GetStatus().GetLogPath()
+		if err := c.waitUntilClosed(ctx, log); err != nil {
+			return Result{}, fmt.Errorf("waiting for the log of pod %s: %w", pod, err)
+		}
+		text, err := readLog(log)
+		return Result{ExitCode: exitCode, Log: text}, err
+	}
+	return Result{}, fmt.Errorf("CRI lists no container of pod %s", pod)
+}
+
 func (c *CRI) sandboxConfig(pod Pod) *runtimeapi.PodSandboxConfig {
 	return &runtimeapi.PodSandboxConfig{
 		Metadata:     &runtimeapi.PodSandboxMetadata{Name: pod.Name, Namespace: "default", Uid: pod.Name},

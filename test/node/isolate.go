@@ -29,6 +29,9 @@ const (
 	cgroupMount  = "/sys/fs/cgroup"
 )
 
+// hiddenDirectories are where containerd and the kubelet write, whatever their configuration says.
+var hiddenDirectories = []string{runDirectory, "/var/lib/kubelet", "/var/log/containers"}
+
 // debianPackages maps the commands that the tests run to the Debian package that has them.
 var debianPackages = map[string]string{
 	"runc":    "runc",
@@ -69,11 +72,13 @@ func runIsolated() (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	removeRunDirectory, err := ensureDirectory(runDirectory)
-	if err != nil {
-		return 0, err
+	for _, directory := range hiddenDirectories {
+		remove, err := ensureDirectory(directory)
+		if err != nil {
+			return 0, err
+		}
+		defer remove()
 	}
-	defer removeRunDirectory()
 	cgroup := "larder-node-" + strconv.Itoa(os.Getpid())
 	defer func() { err = errors.Join(err, removeCgroups(cgroup)) }()
 
@@ -131,13 +136,15 @@ func ensureDirectory(path string) (remove func(), err error) {
 	return func() { _ = os.Remove(path) }, nil
 }
 
-// prepareNamespace makes /proc show the own processes only and hides the machine's own containerd, if it has one.
+// prepareNamespace makes /proc show the own processes only and hides the machine's own node, if it is one.
 func prepareNamespace() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mounting /proc of the process namespace: %w", err)
 	}
-	if err := unix.Mount("larder-node", runDirectory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711"); err != nil {
-		return fmt.Errorf("mounting a tmpfs over %s: %w", runDirectory, err)
+	for _, directory := range hiddenDirectories {
+		if err := unix.Mount("larder-node", directory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711"); err != nil {
+			return fmt.Errorf("mounting a tmpfs over %s: %w", directory, err)
+		}
 	}
 	return tryOverlay()
 }

@@ -210,12 +210,14 @@ func (n *Node) CollectGarbage(t testing.TB) {
 }
 
 // logTail returns the last lines of containerd's log, for a failure's message.
-func (n *Node) logTail() string {
+func (n *Node) logTail() string { return "containerd's log ends:\n" + tail(n.logFile) }
+
+func tail(file string) string {
 	const lines = 30
-	log, err := os.ReadFile(n.logFile)
+	log, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return "containerd's log ends:\n" + strings.Join(all[max(0, len(all)-lines):], "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
