@@ -20,9 +20,15 @@ const pulledDiskSize = 1 << 30
 // pull starts a node on an empty disk, pulls all images to it, and returns it with its root directory.
 func pull(t *testing.T, containerd node.Containerd, pushed images) (*node.Node, string) {
 	t.Helper()
-	root := filepath.Join(node.NewEmptyDisk(t, pulledDiskSize), "containerd")
-	pulled := node.Start(t, node.Options{Containerd: containerd, Root: root, SandboxImage: pushed.pause})
-	for _, reference := range pushed.all() {
+	return pullTo(t, containerd, node.NewEmptyDisk(t, pulledDiskSize), pushed.pause, pushed.all())
+}
+
+// pullTo is pull for a disk that is mounted in a directory.
+func pullTo(t *testing.T, containerd node.Containerd, disk, sandbox string, references []string) (*node.Node, string) {
+	t.Helper()
+	root := filepath.Join(disk, "containerd")
+	pulled := node.Start(t, node.Options{Containerd: containerd, Root: root, SandboxImage: sandbox})
+	for _, reference := range references {
 		if err := pulled.CRI.Pull(t.Context(), reference); err != nil {
 			t.Fatal(err)
 		}

@@ -121,6 +121,9 @@ func TestNodeBuiltVolumeIsWhatAPullMakes(t *testing.T) {
 	})
 }
 
+// stargzLabels are what the pull of an eStargz layer labels its snapshot with.
+const stargzLabels = "label containerd.io/snapshot/stargz/*"
+
 // permissions are the differences that a built volume may show against a pull that began at the given time.
 func permissions(t *testing.T, containerd node.Containerd, pullStarted time.Time) []node.Permission {
 	t.Helper()
@@ -159,7 +162,7 @@ func permissionsOfAll(pullStarted time.Time) []node.Permission {
 			Reason: "a manifest holds on to no layer blob where there is none: so does a pull that discards unpacked layers",
 		},
 		{
-			Kind: "snapshot", Field: "label containerd.io/snapshot/stargz/*",
+			Kind: "snapshot", Field: stargzLabels,
 			When:   func(d node.Difference) bool { return d.Built == "" },
 			Reason: "only the stargz snapshotter reads it, which mounts layers instead of unpacking them",
 		},
