@@ -7,8 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-dev/larder/test/node"
 	"github.com/larder-dev/larder/test/registry"
 )
 
@@ -79,4 +83,32 @@ func sparseTar(t *testing.T, directory string, form []string) []byte {
 		t.Fatalf("%s: %v\n%s", command, err, stderr.String())
 	}
 	return archive.Bytes()
+}
+
+// TestNodeGNUSparse compares a layer in GNU's own sparse form, which no containerd pulls, with one of PAX's that they
+// all do: the same files come of both.
+func TestNodeGNUSparse(t *testing.T) {
+	directory := t.TempDir()
+	makeSparseFiles(t, directory)
+	server := startRegistry(t, registry.Options{})
+	user := newUser(t)
+	entries := func(form ...string) map[string]node.Facts {
+		reference := push(t, server, "sparse:v1", registry.Image{Platform: platform, Layers: []registry.Layer{
+			{Tar: sparseTar(t, directory, form)},
+		}})
+		disk := node.AttachDisk(t, user.build(t, []string{reference}, platform))
+		byPath := map[string]node.Facts{}
+		for object, facts := range ofRootfs(node.ReadStore(t, disk.ContainerdRoot())) {
+			_, path, _ := strings.Cut(object.Name, " ")
+			byPath[path] = facts
+		}
+		return byPath
+	}
+	want := entries("--format=posix", "--sparse-version=1.0")
+	if len(want) < 6 {
+		t.Errorf("the layer has %d entries, want its directory and five files", len(want))
+	}
+	if diff := cmp.Diff(want, entries("--format=gnu")); diff != "" {
+		t.Errorf("(-PAX +GNU)\n%s", diff)
+	}
 }
