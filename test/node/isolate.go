@@ -72,13 +72,11 @@ func runIsolated() (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, directory := range hiddenDirectories {
-		remove, err := ensureDirectory(directory)
-		if err != nil {
-			return 0, err
-		}
-		defer remove()
+	removeDirectories, err := ensureDirectories(hiddenDirectories)
+	if err != nil {
+		return 0, err
 	}
+	defer removeDirectories()
 	cgroup := "larder-node-" + strconv.Itoa(os.Getpid())
 	defer func() { err = errors.Join(err, removeCgroups(cgroup)) }()
 
@@ -124,16 +122,33 @@ func checkMachine() error {
 	return errors.Join(missing...)
 }
 
-// ensureDirectory makes a directory and returns what takes it away again, when it was not there before.
-func ensureDirectory(path string) (remove func(), err error) {
-	err = os.Mkdir(path, 0o711)
-	if errors.Is(err, fs.ErrExist) {
-		return func() {}, nil
-	}
+// ensureDirectories makes directories to mount over, and returns what takes those away again that were not there before.
+// A removed directory takes other runs' mounts with it, so that is left undone while another run shares the lock.
+func ensureDirectories(paths []string) (remove func(), err error) {
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "larder-node.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("making the directory that a tmpfs is mounted over: %w", err)
+		return nil, fmt.Errorf("opening the lock of the node tests: %w", err)
 	}
-	return func() { _ = os.Remove(path) }, nil
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil {
+		return nil, fmt.Errorf("locking %s: %w", lock.Name(), err)
+	}
+	var made []string
+	for _, path := range paths {
+		if err := os.Mkdir(path, 0o711); err == nil {
+			made = append(made, path)
+		} else if !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("making a directory that a tmpfs is mounted over: %w", err)
+		}
+	}
+	return func() {
+		defer lock.Close()
+		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+			return
+		}
+		for _, path := range made {
+			_ = os.Remove(path)
+		}
+	}, nil
 }
 
 // prepareNamespace makes /proc show the own processes only and hides the machine's own node, if it is one.
