@@ -71,6 +71,7 @@ HISTORIES ?= 200
 .PHONY: test-histories
 test-histories: ## Take volumes through HISTORIES random histories of rebuilds, 200 by default.
 	go test -count 1 -timeout 60m ./test/simulation -histories $(HISTORIES)
+
 .PHONY: test-node-large
 test-node-large: ## Compare volumes of a million files and of files above 4 GiB. As test-node, with 16 GB of memory.
 	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \

@@ -29,7 +29,8 @@ const stackSeeds = 300
 // TestLayersAsContainerdAppliesThem unpacks random stacks of layers with containerd's code and with Larder's, and
 // compares what comes out, and who refuses which layer.
 func TestLayersAsContainerdAppliesThem(t *testing.T) {
-	apply := compileApply(t)
+	apply := filepath.Join(t.TempDir(), "apply")
+	compile(t, apply, "../../hack/containerd/v2.4/apply")
 	started := time.Now().Add(-time.Second) // the kernel's clock for files is coarse
 	var both, neither int
 	for seed := range uint64(stackSeeds) {
@@ -49,18 +50,6 @@ func TestLayersAsContainerdAppliesThem(t *testing.T) {
 	if both < stackSeeds || neither == 0 {
 		t.Errorf("the layers say little: %d were compared, %d were refused by both", both, neither)
 	}
-}
-
-// compileApply builds containerd's unpacker from the module that names containerd's version.
-func compileApply(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "apply")
-	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../../hack/containerd", "-buildvcs=false", "-o", file, "./apply")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("compiling hack/containerd/apply: %v\n%s", err, output)
-	}
-	return file
 }
 
 // stack are the layers so far, nearest first.

@@ -10,10 +10,7 @@ tool (
 
 require github.com/containerd/containerd/v2 v2.4.2
 
-require (
-	github.com/containerd/containerd/v2 v2.4.2
-	github.com/containerd/platforms v1.0.0-rc.5
-)
+require github.com/containerd/platforms v1.0.0-rc.5
 
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect
