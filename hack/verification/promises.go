@@ -32,6 +32,54 @@ var promises = []promise{
 		},
 	},
 	{
+		title: "From any image what a pull would leave, entry by entry",
+		patterns: []string{
+			`test/node\.TestNodeBuiltVolumeIsWhatAPullMakes`, `test/node\.TestNodeLargeVolumeIsWhatAPullMakes`,
+			`test/node\.TestLayersAsContainerdAppliesThem`, `test/node\.TestCompare`, `internal/ext4\.TestIndexedDirectories`,
+			`internal/ext4\.TestFileAboveFourGiB`, `internal/layer\.TestSparse`, `internal/layer\.TestExtremes`, `internal/layer\.TestReplacing`,
+		},
+		besides: []string{"`make test-node-large` is not part of CI: it takes a quarter of an hour and several GB of memory."},
+	},
+	{
+		title: "Hostile input ends in an error that names it, in bounded memory",
+		patterns: []string{
+			`internal/image\.TestResolveRefuses.*`, `internal/image\.TestOpenLayer`, `internal/image\.TestResume.*`, `internal/image\.Fuzz.*`,
+			`internal/layer\.TestLongerThanTheVolume`, `internal/layer\.TestAbsurdHeaders`, `internal/layer\.TestEveryCut`,
+			`internal/layer\.TestZstdWindows`, `internal/layer\.Fuzz.*`, `internal/ext4\.TestLayoutsThatCannotBe`, `internal/ext4\.Fuzz.*`,
+			`internal/ctrstore\.TestReadImagesOfA.*`, `internal/ctrstore\.Fuzz.*`, `internal/volume\.FuzzLayout`,
+			`internal/volume\.TestVolumeSaysWhatIsWrongAndLeavesNothing`, `internal/volume\.TestVolumeStopsWhenItIsFull`,
+		},
+		besides: []string{"`make fuzz` runs the fuzz targets for a time; the tests run their corpora."},
+	},
+	{
+		title: "A rebuild that costs what changed, and says why when it cannot",
+		patterns: []string{
+			`test/simulation\..*`, `internal/volume\.TestParent.*`, `internal/volume\.TestPlan.*`, `internal/ext4\.TestGenerations`,
+			`internal/ext4\.TestUnchangedChildWritesNothingNew`, `internal/ext4\.TestHoleIsReused`, `internal/layer\.TestEqualInheritanceIsTheSameTree`,
+			`internal/layer\.TestRecordsAreAsGoodAsLayers`, `internal/aws/ebs\.Test.*Parent.*`, `internal/aws/ebs\.TestChild.*`,
+			`cmd/larder\.TestBuildUponAParent`, `cmd/larder\.TestOperatorBuildsUponTheLastSnapshot`,
+		},
+	},
+	{
+		title: "Streaming: a broken download resumed, puts within the account's quota",
+		patterns: []string{
+			`internal/image\.TestResumeAsksForTheRest`, `internal/image\.TestRetryAfter.*`, `internal/aws/ebs\.TestEachPutNeedsAToken`,
+			`internal/aws/ebs\.TestUploadsOfAClientShareItsTokens`, `internal/volume\.TestVolumeDoesNotDependOnTiming`,
+		},
+	},
+	{
+		title:    "A filesystem that grows online, under a real kernel",
+		patterns: []string{`test/grow\..*`},
+	},
+	{
+		title: "Every containerd in the field, and a kubelet that pulls nothing",
+		patterns: []string{
+			`test/node\.TestNodeRunsFromBuiltVolume`, `test/node\.TestNodeAlwaysPull`, `test/node\.TestNodeLaterPullFetchesOnlyTheNewLayer`,
+			`test/node\.TestNodeOtherPlatform`, `test/node\.TestNodeKubelet`,
+		},
+		besides: []string{"The arm64 half of a volume is compared and reported unpacked; nothing of it was executed."},
+	},
+	{
 		title:    "An upload to EBS that is idempotent, bounded, verified and leaves nothing half-made",
 		patterns: []string{`internal/aws\..*`, `internal/aws/ebs\..*`},
 	},
