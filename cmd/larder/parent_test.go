@@ -44,12 +44,12 @@ func TestBuildUponAParent(t *testing.T) {
 			if first.Read == 0 || first.Written == 0 || first.KeptLayers != 0 {
 				t.Errorf("the first build says %+v", first)
 			}
-			parent := first.result.String()
+			parent := first.String()
 			second := built(t, append(append(image, "--parent", parent), target.second...)...)
 			if second.Read != 0 || second.Written != 0 || second.KeptLayers != first.Layers || second.WithoutParent != "" {
 				t.Errorf("the same images upon their own volume: %+v", second)
 			}
-			if status, out, messages := larder(t.Context(), "inspect", second.result.String()); status != 0 || !strings.Contains(out, reference) {
+			if status, out, messages := larder(t.Context(), "inspect", second.String()); status != 0 || !strings.Contains(out, reference) {
 				t.Errorf("status %d, messages %q, and the table does not name %s:\n%s", status, messages, reference, out)
 			}
 		})

@@ -264,6 +264,7 @@ func TestFromImagesToNodesAndBack(t *testing.T) {
 		}
 	}
 	w.checkContents(snapshot)
+	w.checkRenewal(snapshot)
 
 	// The snapshot goes only when nobody boots from it any more.
 	if err := w.Admin.Delete(t.Context(), snapshot); err != nil {
@@ -274,7 +275,7 @@ func TestFromImagesToNodesAndBack(t *testing.T) {
 		return ready != nil && ready.Reason == v1alpha1.ReasonInUse &&
 			strings.Contains(ready.Message, "nodeclassbinding/gpu, ec2nodeclass/gpu")
 	})
-	if len(w.ownedBy(snapshot)) != 1 {
+	if len(w.ownedBy(snapshot)) != 2 {
 		t.Error("a snapshot that a binding names was deleted")
 	}
 	if err := w.Admin.Delete(t.Context(), binding); err != nil {
@@ -290,6 +291,30 @@ func TestFromImagesToNodesAndBack(t *testing.T) {
 	w.eventuallyGone(snapshot)
 	if left := w.AWS.Snapshots(); len(left) != 0 {
 		t.Errorf("%v are left in AWS", left)
+	}
+}
+
+// checkRenewal takes an image out of the spec: the next snapshot is made of the last one, and costs little.
+func (w *world) checkRenewal(snapshot *v1alpha1.ImageCacheSnapshot) {
+	w.t.Helper()
+	before := snapshot.DeepCopy()
+	snapshot.Spec.Images = snapshot.Spec.Images[:1]
+	if err := w.Admin.Patch(w.t.Context(), snapshot, client.MergeFrom(before)); err != nil {
+		w.t.Fatal(err)
+	}
+	eventually(w, snapshot, "Ready at revision 2", func(s *v1alpha1.ImageCacheSnapshot) bool {
+		return s.Status.Revision == 2 && meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionReady)
+	})
+	written := map[string]fakeaws.Snapshot{}
+	for _, made := range w.AWS.Snapshots() {
+		written[made.ID] = made
+	}
+	first, second := written[before.Status.SnapshotID], written[snapshot.Status.SnapshotID]
+	if second.ParentID != first.ID || second.Written*2 > first.Written {
+		w.t.Errorf("the renewal %+v is no cheap child of %+v", second, first)
+	}
+	if contents := w.read(second.ID); len(contents.Images) != 1 {
+		w.t.Errorf("%d images are on the renewed volume, want 1", len(contents.Images))
 	}
 }
 
