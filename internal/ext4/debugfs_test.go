@@ -63,7 +63,7 @@ func TestGeometryAsDumpe2fsReadsIt(t *testing.T) {
 	b := build(t, options(5<<30), nil, nil)
 	output := run(t, "dumpe2fs", b.disk.save(t))
 	for _, want := range []string{
-		"Filesystem features:      has_journal ext_attr resize_inode dir_index filetype extent flex_bg sparse_super large_file huge_file dir_nlink extra_isize\n",
+		"Filesystem features:      has_journal ext_attr resize_inode dir_index filetype extent flex_bg sparse_super large_file huge_file uninit_bg dir_nlink extra_isize\n",
 		"Filesystem state:         clean\n",
 		"Filesystem UUID:          01020300-0000-0000-0000-000000000000\n",
 		"Reserved GDT blocks:      1024\n",

@@ -154,28 +154,6 @@ func (w *Writer) inodeBitmap() bitmap {
 	return b
 }
 
-// descriptors encodes the group descriptors and adds up what is free.
-func (w *Writer) descriptors(blocks, inodes bitmap) (table []byte, freeBlocks, freeInodes uint32) {
-	table = make([]byte, w.geometry.descriptorBlocks()*BlockSize)
-	for group := range w.geometry.groups {
-		groupBlocks, groupInodes := unset(blocks.group(group)), unset(inodes.group(group))
-		freeBlocks += groupBlocks
-		freeInodes += groupInodes
-		var directories uint32
-		for t := range w.trees() {
-			directories += t.Directories[group]
-		}
-		d := table[group*descriptorSize:]
-		le.PutUint32(d[0:], blockBitmap(group))
-		le.PutUint32(d[4:], inodeBitmap(group))
-		le.PutUint32(d[8:], inodeTable(group))
-		le.PutUint16(d[12:], uint16(groupBlocks))
-		le.PutUint16(d[14:], uint16(groupInodes))
-		le.PutUint16(d[16:], uint16(directories))
-	}
-	return table, freeBlocks, freeInodes
-}
-
 // putResizeIndex writes the resize inode's double indirect block: the reserved descriptor blocks of the first
 // window, each at the place that its number as a descriptor block gives it.
 func (g geometry) putResizeIndex(block []byte) {

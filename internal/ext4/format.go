@@ -22,8 +22,11 @@ const (
 	roCompatSparseSuper = 0x1
 	roCompatLargeFile   = 0x2
 	roCompatHugeFile    = 0x8
+	roCompatGDTChecksum = 0x10 // GDT_CSUM, which e2fsprogs call uninit_bg
 	roCompatDirNlink    = 0x20
 	roCompatExtraIsize  = 0x40
+
+	groupInodesZeroed = 0x4 // EXT4_BG_INODE_ZEROED
 
 	flagIndex   = 0x1000
 	flagExtents = 0x80000

@@ -218,8 +218,8 @@ func (w *Writer) eraseInChunk(ctx context.Context, chunk uint32, buffer []byte) 
 }
 
 // eraseChunks clears the chunks of inodes that the previous filesystem had and this one does not: e2fsck takes
-// everything in an inode table that looks like an inode for one, whatever the bitmap says, since without checksums
-// the end of a table's used part is not known.
+// everything in the used part of an inode table that looks like an inode for one, whatever the bitmap says, and that
+// part grows on a node up to any inode that is taken there. The descriptors promise that what is beyond is zero.
 func (w *Writer) eraseChunks(ctx context.Context, used bitmap) error {
 	zeros := make([]byte, ChunkSize)
 	for _, chunks := range w.stale {

@@ -23,7 +23,7 @@ func (w *Writer) superblock(freeBlocks, freeInodes uint32) superblock {
 		84:  lostFoundInode,
 		92:  compatHasJournal | compatExtAttr | compatResizeInode | compatDirIndex,
 		96:  incompatFiletype | incompatExtents | incompatFlexBG,
-		100: roCompatSparseSuper | roCompatLargeFile | roCompatHugeFile | roCompatDirNlink | roCompatExtraIsize,
+		100: roCompatSparseSuper | roCompatLargeFile | roCompatHugeFile | roCompatGDTChecksum | roCompatDirNlink | roCompatExtraIsize,
 		224: journalInode,
 		256: 0xC, // default mount options: user_xattr, acl
 		264: now, // creation
