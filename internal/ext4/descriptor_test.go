@@ -10,7 +10,7 @@ import (
 )
 
 // lastFree is the last run of free inodes that dumpe2fs lists of a group: "Free inodes: 12, 14-8192".
-var lastFree = regexp.MustCompile(`\n  Free inodes: (?:.*, )?(\d+)(?:-(\d+))?\n`)
+var lastFree = regexp.MustCompile(`(?m)^  Free inodes: (?:.*, )?(\d+)-(\d+)$`)
 
 // TestGroupDescriptorsAsDumpe2fsReadsThem compares each group's descriptor with its checksum as dumpe2fs computes it,
 // and with its inode bitmap.
