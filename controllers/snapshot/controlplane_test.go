@@ -321,6 +321,7 @@ func testBadInput(t *testing.T, plane *controlplane.ControlPlane, asOperator cli
 		"registry fails":        {resolving(image.RegistryError), larderv1alpha1.ReasonRegistryError, status.InProgressStatus},
 		"layer that lies":       {building(layer.ErrContent), larderv1alpha1.ReasonInvalidLayer, status.FailedStatus},
 		"layer that climbs":     {building(&layer.EntryError{Entry: "../x", Err: errDisk}), larderv1alpha1.ReasonInvalidLayer, status.FailedStatus},
+		"layer ext4 can't hold": {building(&ext4.UnstorableError{Path: "/x", Err: errDisk}), larderv1alpha1.ReasonInvalidLayer, status.FailedStatus},
 		"layer is gone":         {building(imageError("a", image.NotFound)), larderv1alpha1.ReasonImageNotFound, status.FailedStatus},
 		"volume too small":      {building(&volume.TooSmallError{Size: 1, Need: 8}), larderv1alpha1.ReasonVolumeTooSmall, status.FailedStatus},
 		"out of blocks":         {building(&ext4.OutOfBlocks{Need: 1}), larderv1alpha1.ReasonVolumeTooSmall, status.FailedStatus},

@@ -94,6 +94,7 @@ func volumeFailure(err error) *failure {
 		outOfInodes *ext4.OutOfInodes
 		limit       *layer.LimitError
 		entry       *layer.EntryError
+		unstorable  *ext4.UnstorableError
 	)
 	found := failure{needsPerson: true}
 	switch {
@@ -101,7 +102,7 @@ func volumeFailure(err error) *failure {
 		found.reason = larderv1alpha1.ReasonVolumeTooSmall
 	case errors.As(err, &outOfInodes):
 		found.reason = larderv1alpha1.ReasonOutOfInodes
-	case errors.As(err, &entry), errors.Is(err, layer.ErrContent):
+	case errors.As(err, &entry), errors.As(err, &unstorable), errors.Is(err, layer.ErrContent):
 		found.reason = larderv1alpha1.ReasonInvalidLayer
 	default:
 		found = failure{reason: larderv1alpha1.ReasonBuildFailed}

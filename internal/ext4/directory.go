@@ -72,7 +72,7 @@ func (r *Region) writeDirectory(ctx context.Context, p *plan, place int32, in *i
 	dirents := p.dirents(place)
 	index, err := newIndex(dirents, r.writer.options.HashSeed)
 	if err != nil {
-		return err
+		return p.unstorable(place, err)
 	}
 	self, parent := p.entries[place].number, p.parentOf(place)
 	extents, err := r.storeBlocks(ctx, index.blocks(), func(i int, content []byte) {

@@ -26,6 +26,21 @@ func (e *OutOfInodes) Error() string {
 		e.Need, e.Have, inodesPerGroup*gibibyte/(blocksPerGroup*BlockSize))
 }
 
+// UnstorableError says that ext4 cannot hold a file as it is: its name, type, link count, device number, symbolic
+// link's target, extended attributes or, of a directory, the number of names.
+type UnstorableError struct {
+	// Path is the file's in its tree; where a name cannot be stored, its directory's.
+	Path string
+	Err  error
+}
+
+func (e *UnstorableError) Error() string {
+	return fmt.Sprintf("ext4 cannot hold %s: %v", e.Path, e.Err)
+}
+
+// Unwrap returns what is wrong with the file.
+func (e *UnstorableError) Unwrap() error { return e.Err }
+
 // TooSmall says that a filesystem of this size cannot be made.
 type TooSmall struct {
 	// Need is the smallest possible size and Have the one asked for, in bytes.

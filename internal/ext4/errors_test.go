@@ -117,19 +117,21 @@ func TestFilesThatExt4CannotHold(t *testing.T) {
 	for reason, test := range map[string]struct {
 		name string
 		node *tree.Node
+		// path is empty for a mistake of the caller's: that is no layer's fault.
+		path string
 	}{
-		"attributes larger than a block":     {"dir/bad", attribute("user.large", strings.Repeat("v", 4096))},
-		"an attribute without a namespace":   {"dir/bad", attribute("foo.bar", "v")},
-		"an attribute without a name":        {"dir/bad", attribute("user.", "v")},
-		"a list that is none":                {"dir/bad", attribute("system.posix_acl_access", "v")},
-		"a list with an unknown tag":         {"dir/bad", attribute("system.posix_acl_access", wireACL([3]uint32{3, 7, none}))},
-		"a link to nowhere":                  {"dir/bad", link("")},
-		"a link with a zero":                 {"dir/bad", link("a\x00b")},
-		"a link longer than a block":         {"dir/bad", link(strings.Repeat("t", 4096))},
-		"a device beyond Linux's":            {"dir/bad", &tree.Node{Mode: tree.TypeCharDev, Major: 4096}},
-		"a socket":                           {"dir/bad", &tree.Node{Mode: 0o140000}},
-		"a file whose bytes were not stored": {"dir/bad", &tree.Node{Mode: tree.TypeRegular, Size: 1}},
-		"a name of 256 bytes":                {"dir/bad" + strings.Repeat("d", 253), &tree.Node{Mode: tree.TypeFIFO}},
+		"attributes larger than a block":     {"dir/bad", attribute("user.large", strings.Repeat("v", 4096)), "/dir/bad"},
+		"an attribute without a namespace":   {"dir/bad", attribute("foo.bar", "v"), "/dir/bad"},
+		"an attribute without a name":        {"dir/bad", attribute("user.", "v"), "/dir/bad"},
+		"a list that is none":                {"dir/bad", attribute("system.posix_acl_access", "v"), "/dir/bad"},
+		"a list with an unknown tag":         {"dir/bad", attribute("system.posix_acl_access", wireACL([3]uint32{3, 7, none})), "/dir/bad"},
+		"a link to nowhere":                  {"dir/bad", link(""), "/dir/bad"},
+		"a link with a zero":                 {"dir/bad", link("a\x00b"), "/dir/bad"},
+		"a link longer than a block":         {"dir/bad", link(strings.Repeat("t", 4096)), "/dir/bad"},
+		"a device beyond Linux's":            {"dir/bad", &tree.Node{Mode: tree.TypeCharDev, Major: 4096}, "/dir/bad"},
+		"a socket":                           {"dir/bad", &tree.Node{Mode: 0o140000}, "/dir/bad"},
+		"a file whose bytes were not stored": {"dir/bad", &tree.Node{Mode: tree.TypeRegular, Size: 1}, ""},
+		"a name of 256 bytes":                {"dir/bad" + strings.Repeat("d", 253), &tree.Node{Mode: tree.TypeFIFO}, "/dir"},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			l := newLayer()
@@ -139,7 +141,31 @@ func TestFilesThatExt4CannotHold(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "bad") {
 				t.Errorf("the error does not name the file: %v", err)
 			}
+			var unstorable *UnstorableError
+			switch found := errors.As(err, &unstorable); {
+			case found != (test.path != ""):
+				t.Errorf("the wrong type of error: %v", err)
+			case found && unstorable.Path != test.path:
+				t.Errorf("the error is about %s, want %s", unstorable.Path, test.path)
+			}
 		})
+	}
+}
+
+func TestHardLinksThatExt4CannotCount(t *testing.T) {
+	root := tree.NewDirectory(0o755, modified)
+	file := &tree.Node{Mode: tree.TypeFIFO, Links: maxFileLinks}
+	for i := range maxFileLinks {
+		root.Children[fmt.Sprint("name", i)] = file
+	}
+	if _, err := newPlan(root, nil, nil); err != nil {
+		t.Errorf("a file with %d names: %v", maxFileLinks, err)
+	}
+	root.Children["one more"] = file
+	_, err := newPlan(root, nil, nil)
+	var unstorable *UnstorableError
+	if !errors.As(err, &unstorable) || unstorable.Path != "/name0" {
+		t.Errorf("a file with one name more: %v", err)
 	}
 }
 
@@ -148,8 +174,10 @@ func TestNamesThatAreNone(t *testing.T) {
 		root := tree.NewDirectory(0o755, modified)
 		root.Children[name] = tree.NewDirectory(0o755, modified)
 		_, regions := newTestWriter(t, 0)
-		if _, err := regions[0].WriteTree(context.Background(), root); err == nil {
-			t.Errorf("%q was written as a name", name)
+		_, err := regions[0].WriteTree(context.Background(), root)
+		var unstorable *UnstorableError
+		if !errors.As(err, &unstorable) || unstorable.Path != "/" {
+			t.Errorf("%q was written as a name, or the wrong error: %v", name, err)
 		}
 	}
 }
@@ -160,8 +188,10 @@ func TestDirectoryWithTwoParents(t *testing.T) {
 	l.add("b/again", twice)
 	twice.Children["cycle"] = twice
 	_, regions := newTestWriter(t, 0)
-	if _, err := regions[0].WriteTree(context.Background(), l.root); err == nil {
-		t.Error("a directory was written with several parents")
+	_, err := regions[0].WriteTree(context.Background(), l.root)
+	var unstorable *UnstorableError
+	if err == nil || errors.As(err, &unstorable) {
+		t.Errorf("a directory was written with several parents, or a layer is blamed for it: %v", err)
 	}
 }
 

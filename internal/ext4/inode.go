@@ -71,18 +71,21 @@ func getTime(seconds, extra []byte) time.Time {
 	return time.Unix(int64(int32(le.Uint32(seconds)))+int64(more&3)<<32, int64(more>>2))
 }
 
-// putDevice stores a device number as the kernel does: small ones in the old form, in the first word, others
-// in the second.
-func putDevice(mapping []byte, major, minor uint32) error {
+func checkDevice(major, minor uint32) error {
 	if major >= 1<<12 || minor >= 1<<20 {
 		return fmt.Errorf("the device number %d:%d is larger than Linux's 12 and 20 bits", major, minor)
 	}
+	return nil
+}
+
+// putDevice stores a device number as the kernel does: small ones in the old form, in the first word, others
+// in the second.
+func putDevice(mapping []byte, major, minor uint32) {
 	if major < 256 && minor < 256 {
 		le.PutUint32(mapping, major<<8|minor)
 	} else {
 		le.PutUint32(mapping[4:], minor&0xff|major<<8|(minor&^0xff)<<12)
 	}
-	return nil
 }
 
 func getDevice(mapping []byte) (major, minor uint32) {

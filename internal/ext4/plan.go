@@ -64,7 +64,7 @@ func (p *plan) addChildren(dir int32) error {
 	p.entries[dir].first = first
 	for _, d := range p.sortedNames(node) {
 		if err := checkName(d.name); err != nil {
-			return fmt.Errorf("%s: %w", p.path(dir), err)
+			return p.unstorable(dir, err)
 		}
 		child := node.Children[d.name]
 		if child.IsDirectory() {
@@ -78,9 +78,11 @@ func (p *plan) addChildren(dir int32) error {
 		}
 		if place, seen := p.places[child]; seen {
 			e := &p.entries[place]
-			e.links++
-			if child.IsDirectory() || e.links > maxFileLinks {
-				return fmt.Errorf("%s/%s: %s has too many links", p.path(dir), d.name, p.path(place))
+			if child.IsDirectory() {
+				return fmt.Errorf("the directory %s has a second name in %s", p.path(place), p.path(dir))
+			}
+			if e.links++; e.links > maxFileLinks {
+				return p.unstorable(place, fmt.Errorf("it has more than %d names", maxFileLinks))
 			}
 			continue
 		}
@@ -165,6 +167,11 @@ func (p *plan) path(place int32) string {
 	return directory
 }
 
+// unstorable says that an entry is what ext4 cannot hold.
+func (p *plan) unstorable(place int32, err error) error {
+	return &UnstorableError{Path: p.path(place), Err: err}
+}
+
 // checkNode refuses what ext4 cannot hold, and extents that do not belong to the size.
 func (p *plan) checkNode(place int32) error {
 	n := p.entries[place].node
@@ -175,11 +182,15 @@ func (p *plan) checkNode(place int32) error {
 		}
 	case tree.TypeSymlink:
 		if target := n.Target; target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
-			return fmt.Errorf("%s: a symbolic link's target has to have 1 to %d bytes, none of them zero", p.path(place), BlockSize-1)
+			return p.unstorable(place, fmt.Errorf("a symbolic link's target has to have 1 to %d bytes, none of them zero", BlockSize-1))
 		}
-	case tree.TypeDirectory, tree.TypeFIFO, tree.TypeCharDev, tree.TypeBlockDev:
+	case tree.TypeCharDev, tree.TypeBlockDev:
+		if err := checkDevice(n.Major, n.Minor); err != nil {
+			return p.unstorable(place, err)
+		}
+	case tree.TypeDirectory, tree.TypeFIFO:
 	default:
-		return fmt.Errorf("%s: unknown file type %#o", p.path(place), n.Type())
+		return p.unstorable(place, fmt.Errorf("unknown file type %#o", n.Type()))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package ext4
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
@@ -10,7 +9,8 @@ import (
 // WriteTree writes the directories, inodes and everything else of a tree whose files were stored through the
 // region before, into the region and into inodes of its own, and returns where all of it is. It waits for the
 // region's turn. The root's ".." leads to the anchor directory, where Finish expects it among the children. It
-// fails with *OutOfInodes or *OutOfBlocks when the filesystem is full, and names the file that ext4 cannot hold.
+// fails with *OutOfInodes or *OutOfBlocks when the filesystem is full, and with *UnstorableError when a file
+// would not fit a larger one either.
 func (r *Region) WriteTree(ctx context.Context, root *tree.Node) (TreeLayout, error) {
 	if err := r.begin(ctx); err != nil {
 		return TreeLayout{}, err
@@ -78,7 +78,7 @@ func (r *Region) writeEntries(ctx context.Context, p *plan, xattrs xattrEncoder)
 				continue
 			}
 			if err := r.writeEntry(ctx, p, int32(place), xattrs); err != nil {
-				return fmt.Errorf("%s: %w", p.path(int32(place)), err)
+				return err
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder x
 	in.links = e.links
 	xattrs, err := encoder.encode(e.node.Xattrs)
 	if err != nil {
-		return err
+		return p.unstorable(place, err)
 	}
 	in.inline = xattrs.inline
 	if xattrs.block != nil {
@@ -111,7 +111,7 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder x
 	case tree.TypeSymlink:
 		err = r.writeSymlink(ctx, e.node.Target, in)
 	case tree.TypeCharDev, tree.TypeBlockDev:
-		err = putDevice(in.mapping[:], e.node.Major, e.node.Minor)
+		putDevice(in.mapping[:], e.node.Major, e.node.Minor)
 	}
 	if err != nil {
 		return err
