@@ -81,7 +81,8 @@ func TestGrowth(t *testing.T) {
 }
 
 // TestGrowthThatIsNotClean shows that the checks notice what they are for: the kernel complains of a filesystem that
-// was mounted too often, and gives one without reserved descriptor blocks another feature as it grows.
+// was mounted too often, gives one without reserved descriptor blocks another feature as it grows, and zeroes the inode
+// tables of one without checksums.
 func TestGrowthThatIsNotClean(t *testing.T) {
 	t.Parallel()
 	machine := newMachine(t)
@@ -108,6 +109,9 @@ func TestGrowthThatIsNotClean(t *testing.T) {
 	}
 	if len(changes(before, superblock(t, partition))) == 0 {
 		t.Error("no change was found in the superblock of a filesystem without reserved descriptor blocks that grew")
+	}
+	if len(wasteful(told.Growths)) == 0 {
+		t.Errorf("a filesystem without checksums grew and too little was written: %+v", told.Growths)
 	}
 }
 
