@@ -19,10 +19,6 @@ import (
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// seLinuxLabel is what Bottlerocket gives containerd's directories; files without a label would be
-// local_t, which containers may write (bottlerocket-core-kit, packages/selinux-policy).
-const seLinuxLabel = "system_u:object_r:cache_t:s0"
-
 // epoch is the time of everything on a volume that has none of its own.
 var epoch = time.Unix(1_700_000_000, 0).UTC()
 
@@ -77,11 +73,11 @@ type snapshotState struct {
 }
 
 // write writes the planned volume to disk. After an error the disk holds a part of a volume and is worth nothing.
-// Errors: LayerError, ParentError, ext4's out of blocks and out of inodes, and those of layers and disk.
+// Errors: LayerError, ParentError, FormatError, ext4's out of blocks and out of inodes, and those of layers and disk.
 func write(ctx context.Context, plan *Plan, layers Layers, disk Disk, progress func(read, total int64)) (*Result, error) {
 	b := &build{plan: plan, layers: layers, progress: progress}
 	b.total.Store(plan.LayerBytes)
-	b.target = &partition{delta: newDelta(disk, plan.parent()), start: partitionStart / BlockSize}
+	b.target = &partition{delta: newDelta(disk, plan.parent()), start: plan.kind.start() / BlockSize}
 	if err := b.begin(); err != nil {
 		return nil, err
 	}
@@ -102,6 +98,9 @@ func write(ctx context.Context, plan *Plan, layers Layers, disk Disk, progress f
 		return nil, err
 	}
 	result := &Result{Layout: layout, Blocks: b.target.written.Load(), Layers: len(b.snapshots), LayerBytes: b.read.Load()}
+	for _, files := range plan.files {
+		result.Layers += len(files.layers)
+	}
 	for i := range b.snapshots {
 		if b.snapshots[i].kept {
 			result.Kept++
@@ -113,11 +112,11 @@ func write(ctx context.Context, plan *Plan, layers Layers, disk Disk, progress f
 // begin starts the filesystem, and leaves in it what stays of the parent's.
 func (b *build) begin() error {
 	options := ext4.Options{
-		Size:     partitionSize(b.plan.Size),
+		Size:     b.plan.kind.filesystemSize(b.plan.Size),
 		UUID:     b.plan.lineage.Filesystem,
 		HashSeed: b.plan.lineage.HashSeed,
 		Time:     epoch,
-		Label:    seLinuxLabel,
+		Label:    b.plan.kind.label,
 	}
 	if b.plan.base != nil {
 		options.Previous = b.plan.base.previous()
@@ -195,7 +194,7 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 }
 
 func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) error {
-	diff, err := b.readLayer(ctx, region, i)
+	diff, err := b.readLayer(ctx, region, b.source(i), b.snapshots[i].parent < 0)
 	if err != nil {
 		return err
 	}
@@ -235,8 +234,7 @@ func (b *build) finish(i int) {
 	close(state.done)
 }
 
-func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*layer.Diff, error) {
-	source := b.source(i)
+func (b *build) readLayer(ctx context.Context, region *ext4.Region, source source, bottom bool) (*layer.Diff, error) {
 	blob, err := b.layers.OpenLayer(ctx, source.repository, source.layer)
 	if err != nil {
 		return nil, err
@@ -244,7 +242,7 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, i int) (*lay
 	defer blob.Close()
 	counted := &countingReader{Reader: blob, count: func(n int64) { b.progress(b.read.Add(n), b.total.Load()) }}
 	diff, err := layer.Read(ctx, counted, layer.Spec{
-		DiffID: source.layer.DiffID, Bottom: b.snapshots[i].parent < 0, Limit: b.plan.Size,
+		DiffID: source.layer.DiffID, Bottom: bottom, Limit: b.plan.Size,
 	}, region)
 	if errors.Is(err, layer.ErrContent) {
 		// A blob that was altered seldom decompresses either. Its own digest, at its end, says which it is.

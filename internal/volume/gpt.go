@@ -8,6 +8,8 @@ import (
 	"io/fs"
 
 	"github.com/diskfs/go-diskfs/partition/gpt"
+
+	"github.com/larder-dev/larder/internal/ext4"
 )
 
 // Bottlerocket's data partition: bottlerocket-core-kit, packages/release, and twoliter's partyplanner.
@@ -19,6 +21,8 @@ const (
 
 const (
 	sectorSize = 512
+	// tableSignature begins the disk's second sector if it has a GPT (UEFI specification, 5.3.2).
+	tableSignature = "EFI PART"
 	// partitionStart is where the partition begins, in bytes, and endMargin what it leaves free before the end
 	// of the disk, where the backup table is.
 	partitionStart = 1 << 20
@@ -28,9 +32,12 @@ const (
 // partitionSize returns the bytes between the margins of a disk of size bytes.
 func partitionSize(size int64) int64 { return size - partitionStart - endMargin }
 
-// writeEnds writes the first and the last block of the disk, which hold the partition table and its backup, and
-// erases the backup of a parent that was smaller.
+// writeEnds writes the first and the last block of a disk with partitions, which hold the partition table and its
+// backup, and erases the backup of a parent that was smaller.
 func (b *build) writeEnds(ctx context.Context) error {
+	if !b.plan.kind.partitioned {
+		return nil
+	}
 	ends, err := newDiskEnds(b.plan.Size, b.plan.lineage.Disk.String())
 	if err != nil {
 		return err
@@ -73,6 +80,31 @@ func newDiskEnds(size int64, diskGUID string) (*diskEnds, error) {
 		return nil, fmt.Errorf("making the partition table: %w", err)
 	}
 	return ends, nil
+}
+
+// openFilesystem opens the filesystem on a disk of size bytes, in the data partition where there is a partition
+// table, and returns where it is, too.
+func openFilesystem(disk io.ReaderAt, size int64) (*ext4.Reader, *io.SectionReader, error) {
+	place := io.NewSectionReader(disk, 0, size)
+	signature := make([]byte, len(tableSignature))
+	if _, err := place.ReadAt(signature, sectorSize); err != nil {
+		return nil, nil, fmt.Errorf("looking for a partition table: %w", err)
+	}
+	if string(signature) == tableSignature {
+		var err error
+		if place, err = readPartition(disk, size); err != nil {
+			return nil, nil, err
+		}
+	}
+	filesystem, err := ext4.Open(place, place.Size())
+	if err != nil {
+		where := "the data partition"
+		if string(signature) != tableSignature {
+			where = "a disk without a partition table"
+		}
+		return nil, nil, fmt.Errorf("opening the filesystem of %s: %w", where, err)
+	}
+	return filesystem, place, nil
 }
 
 // readPartition finds the data partition of a disk of size bytes.

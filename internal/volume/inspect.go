@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,23 +19,26 @@ import (
 
 // Contents is what is on a volume, read from the volume itself.
 type Contents struct {
-	Format string `json:"format"`
+	Format Format `json:"format"`
 	// Size is the disk's, in bytes.
 	Size int64 `json:"size"`
 	// Filesystem is the filesystem's UUID.
 	Filesystem string `json:"filesystem"`
-	// Used is what containerd's snapshots take of the filesystem, in bytes.
+	// Used is what containerd's snapshots, or the images' files, take of the filesystem, in bytes.
 	Used   int64           `json:"used"`
 	Images []ContentsImage `json:"images"`
 }
 
-// ContentsImage is one image as containerd's own database on the volume has it.
+// ContentsImage is one image as containerd's own database on the volume has it, or where there are only its files,
+// the layout record.
 type ContentsImage struct {
-	// Names are all names that containerd knows it by.
+	// Names are all names that containerd knows it by. A volume of files knows one.
 	Names  []string      `json:"names"`
 	Digest digest.Digest `json:"digest"`
-	// Pinned images are never collected by a kubelet.
-	Pinned    bool     `json:"pinned"`
+	// Directory has the image's files, if they are there as such: "/" is the filesystem's root.
+	Directory string `json:"directory,omitempty"`
+	// Pinned images are never collected by a kubelet, which has nothing to do with a volume of files.
+	Pinned    bool     `json:"pinned,omitempty"`
 	Platforms []string `json:"platforms"`
 	// Size is the sum of the compressed layers, in bytes.
 	Size int64 `json:"size"`
@@ -45,19 +49,19 @@ const maxRecord = 1 << 30
 
 // Inspect reads what is on a disk of size bytes: a raw disk file or a snapshot.
 func Inspect(disk io.ReaderAt, size int64) (*Contents, error) {
-	partition, err := readPartition(disk, size)
+	filesystem, _, err := openFilesystem(disk, size)
 	if err != nil {
 		return nil, err
-	}
-	filesystem, err := ext4.Open(partition, partition.Size())
-	if err != nil {
-		return nil, fmt.Errorf("opening the filesystem: %w", err)
 	}
 	layout, err := readLayout(filesystem)
 	if err != nil {
 		return nil, err
 	}
-	records, err := readImageRecords(filesystem)
+	kind, err := kindOf(layout.Format)
+	if err != nil {
+		return nil, fmt.Errorf("reading the layout record: %w", err)
+	}
+	images, err := kind.list(kind, filesystem, layout)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +69,10 @@ func Inspect(disk io.ReaderAt, size int64) (*Contents, error) {
 		Format:     layout.Format,
 		Size:       layout.Size,
 		Filesystem: layout.Lineage.Filesystem.String(),
-		Images:     joinImages(records, layout.Images),
+		Images:     images,
+	}
+	for _, img := range layout.Images {
+		contents.Used += img.Used
 	}
 	for _, region := range layout.Regions {
 		for _, l := range region.Layers {
@@ -93,9 +100,18 @@ func readLayout(filesystem *ext4.Reader) (*Layout, error) {
 	return parseLayout(data)
 }
 
+// listContainerd believes containerd's own database, which a node goes by.
+func (k *kind) listContainerd(filesystem *ext4.Reader, layout *Layout) ([]ContentsImage, error) {
+	records, err := readImageRecords(filesystem, path.Join(k.containerdRoot, ctrstore.MetadataPath))
+	if err != nil {
+		return nil, err
+	}
+	return joinImages(records, layout.Images), nil
+}
+
 // readImageRecords copies containerd's database out of the volume, because bbolt opens files only.
-func readImageRecords(filesystem *ext4.Reader) ([]ctrstore.ImageRecord, error) {
-	file, err := filesystem.Open(containerdRoot + "/" + ctrstore.MetadataPath)
+func readImageRecords(filesystem *ext4.Reader, metadata string) ([]ctrstore.ImageRecord, error) {
+	file, err := filesystem.Open(metadata)
 	if err != nil {
 		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
 	}
@@ -107,8 +123,8 @@ func readImageRecords(filesystem *ext4.Reader) ([]ctrstore.ImageRecord, error) {
 		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "meta.db")
-	database, err := os.Create(path)
+	replica := filepath.Join(dir, "meta.db")
+	database, err := os.Create(replica)
 	if err != nil {
 		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
 	}
@@ -116,7 +132,7 @@ func readImageRecords(filesystem *ext4.Reader) ([]ctrstore.ImageRecord, error) {
 	if err := errors.Join(copyErr, database.Close()); err != nil {
 		return nil, fmt.Errorf("reading containerd's metadata: %w", err)
 	}
-	return ctrstore.ReadImages(path)
+	return ctrstore.ReadImages(replica)
 }
 
 // joinImages groups the records by what they point at, and adds what the layout record knows of it.

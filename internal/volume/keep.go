@@ -82,11 +82,11 @@ func (p *Plan) sizeUpon(size int64) error {
 	}
 	stays, stale, inodes := p.weigh()
 	fits := func(total int64) bool {
-		bytes, numbers, err := ext4.Capacity(partitionSize(total))
+		bytes, numbers, err := ext4.Capacity(p.kind.filesystemSize(total))
 		return err == nil && bytes >= stays+p.reserved() && numbers >= inodes+p.inodes()
 	}
 	p.Size = p.base.layout.Size
-	switch computed := computeSize(stays+p.reserved(), inodes+p.inodes()); {
+	switch computed := p.kind.computeSize(stays+p.reserved(), inodes+p.inodes()); {
 	case size != 0 && size*gib < p.base.layout.Size:
 		return refuse("it has %d GiB, and the volume shall have %d", p.base.layout.Size/gib, size)
 	case size != 0:
@@ -102,7 +102,7 @@ func (p *Plan) sizeUpon(size int64) error {
 	if p.Size/gib > MaxSize {
 		return refuse("with what it holds, these images need more than %d GiB", MaxSize)
 	}
-	capacity, _, err := ext4.Capacity(partitionSize(p.Size))
+	capacity, _, err := ext4.Capacity(p.kind.filesystemSize(p.Size))
 	if err != nil {
 		return err
 	}

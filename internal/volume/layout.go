@@ -23,7 +23,7 @@ const LayoutPath = ".larder/layout.json"
 // Layout says where on a volume everything is, so that the next volume can leave it there.
 type Layout struct {
 	Version int    `json:"version"`
-	Format  string `json:"format"`
+	Format  Format `json:"format"`
 	// Size is the disk's, in bytes.
 	Size    int64          `json:"size"`
 	Lineage lineage        `json:"lineage"`
@@ -45,6 +45,9 @@ type LayoutImage struct {
 	Platforms []string      `json:"platforms"`
 	// Size is the sum of the compressed layers, in bytes.
 	Size int64 `json:"size"`
+	// Directory is where the image's files are, and Used what they take, in bytes; only in the format Files.
+	Directory string `json:"directory,omitempty"`
+	Used      int64  `json:"used,omitempty"`
 }
 
 // LayoutRegion is a part of the volume that holds one layer, or several small ones.

@@ -21,6 +21,8 @@ type Output interface {
 
 // Request is what to make a volume of.
 type Request struct {
+	// Format is the default one if empty.
+	Format Format
 	Images []image.Image
 	// Size is in GiB; 0 computes it.
 	Size   int64
@@ -49,17 +51,22 @@ type Result struct {
 
 // Make plans, writes and completes a volume; on an error nothing of it is left. A parent that cannot be used, or
 // that has too little room left, is done without. A computed size that turns out too small is doubled, once.
-// Errors: LayerError, TooSmallError, ext4's out of blocks and out of inodes, and those of layers and output.
+// Errors: LayerError, TooSmallError, FormatError, ext4's out of blocks and out of inodes, and those of layers and
+// output.
 func Make(ctx context.Context, request Request) (*Result, error) {
+	kind, err := kindOf(request.Format)
+	if err != nil {
+		return nil, err
+	}
 	var without error
 	if request.Parent != nil {
-		result, err := makeUpon(ctx, request)
+		result, err := kind.makeUpon(ctx, request)
 		if err == nil || !isParents(err) {
 			return result, err
 		}
 		without = fmt.Errorf("parent %s %w", request.Parent.Name, err)
 	}
-	result, err := makeAnew(ctx, request)
+	result, err := kind.makeAnew(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +80,15 @@ func isParents(err error) bool {
 	return errors.As(err, &parent)
 }
 
-func makeUpon(ctx context.Context, request Request) (*Result, error) {
-	base, err := openBase(ctx, request.Parent)
+func (k *kind) makeUpon(ctx context.Context, request Request) (*Result, error) {
+	if k.alwaysInFull != "" {
+		return nil, &ParentError{Err: errors.New(k.alwaysInFull)}
+	}
+	base, err := k.openBase(ctx, request.Parent)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := newPlan(request.Images, request.Size, base)
+	plan, err := newPlan(k, request.Images, request.Size, base)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +99,8 @@ func makeUpon(ctx context.Context, request Request) (*Result, error) {
 	return result, err
 }
 
-func makeAnew(ctx context.Context, request Request) (*Result, error) {
-	plan, err := newPlan(request.Images, request.Size, nil)
+func (k *kind) makeAnew(ctx context.Context, request Request) (*Result, error) {
+	plan, err := newPlan(k, request.Images, request.Size, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +108,7 @@ func makeAnew(ctx context.Context, request Request) (*Result, error) {
 	if err == nil || request.Size != 0 || !isFull(err) {
 		return result, err
 	}
-	plan, err = newPlan(request.Images, 2*plan.Size/gib, nil)
+	plan, err = newPlan(k, request.Images, 2*plan.Size/gib, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -46,53 +46,56 @@ type base struct {
 	layout     *Layout
 	filesystem *ext4.Reader
 	partition  io.ReaderAt
+	// snapshots is the path of the snapshotter's snapshots.
+	snapshots string
 }
 
 // openBase reads a parent's layout record and refuses what is not as Larder left it: a volume that a node has
 // mounted may hold anything.
-func openBase(ctx context.Context, parent *Parent) (*base, error) {
+func (k *kind) openBase(ctx context.Context, parent *Parent) (*base, error) {
 	disk, err := parent.Open(ctx)
 	if err != nil {
 		return nil, &ParentError{Err: err}
 	}
-	b, err := readBase(disk)
+	b, err := k.readBase(disk)
 	if err != nil {
 		return nil, &ParentError{Err: err}
 	}
 	return b, nil
 }
 
-func readBase(disk RawDisk) (*base, error) {
-	partition, err := readPartition(disk, disk.Size())
+func (k *kind) readBase(disk RawDisk) (*base, error) {
+	filesystem, partition, err := openFilesystem(disk, disk.Size())
 	if err != nil {
 		return nil, err
-	}
-	filesystem, err := ext4.Open(partition, partition.Size())
-	if err != nil {
-		return nil, fmt.Errorf("opening the filesystem: %w", err)
 	}
 	layout, err := readLayout(filesystem)
 	if err != nil {
 		return nil, err
 	}
+	_, at, _ := partition.Outer()
 	super := filesystem.Superblock()
 	switch {
-	case layout.Format != formatName:
+	case layout.Format != k.name:
 		return nil, fmt.Errorf("it has the format %s", layout.Format)
 	case layout.Size != disk.Size():
 		return nil, fmt.Errorf("its layout record is for a disk of %d bytes, and it has %d", layout.Size, disk.Size())
+	case at != k.start():
+		return nil, fmt.Errorf("its filesystem begins at byte %d, where this format has none", at)
 	case super.MountCount != 0 || super.NeedsRecovery || !super.Written.Equal(epoch):
 		return nil, errors.New("it was mounted since it was made")
 	case super.UUID != layout.Lineage.Filesystem:
 		return nil, errors.New("its layout record belongs to another filesystem")
 	}
-	return &base{disk: disk, layout: layout, filesystem: filesystem, partition: partition}, nil
+	return &base{
+		disk: disk, layout: layout, filesystem: filesystem, partition: partition,
+		snapshots: path.Join(k.containerdRoot, ctrstore.SnapshotsPath),
+	}, nil
 }
 
 // layer returns a layer of the parent as what lies below another one.
 func (b *base) layer(snapshot uint64) *baseLayer {
-	const plugin = containerdRoot + "/" + ctrstore.SnapshotsPath
-	return &baseLayer{base: b, root: path.Join(plugin, strconv.FormatUint(snapshot, 10), "fs")}
+	return &baseLayer{base: b, root: path.Join(b.snapshots, strconv.FormatUint(snapshot, 10), "fs")}
 }
 
 // baseLayer implements layer.Lower.

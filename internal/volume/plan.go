@@ -23,9 +23,6 @@ const (
 	MaxSize = 2000
 )
 
-// formatName is what the layout record and larder inspect call this kind of volume.
-const formatName = "Bottlerocket"
-
 const (
 	gib = 1 << 30
 
@@ -58,8 +55,11 @@ type Plan struct {
 	// LayerBytes is the sum of the compressed layers that have to be read, each counted as often as it is.
 	LayerBytes int64
 
+	kind *kind
+	// contents are containerd's store; without one they are empty, and files says what is there instead.
 	contents *ctrstore.Contents
 	sources  map[digest.Digest]source
+	files    []imageFiles
 	// base is the parent, or nil, and kept says which of its layers each snapshot has.
 	base *base
 	kept []keptLayer
@@ -105,23 +105,20 @@ func (e *TooSmallError) Error() string {
 }
 
 // newPlan lays out a volume of size GiB; 0 computes the size. Layers that base has stay where they are; base may
-// be nil. Errors: TooSmallError, image sets that cannot be in one containerd store, and ParentError for a base
-// that a volume of its own is better than.
-func newPlan(images []image.Image, size int64, base *base) (*Plan, error) {
-	contents, err := ctrstore.Plan(images)
-	if err != nil {
-		return nil, err
-	}
+// be nil. Errors: TooSmallError, FormatError, image sets that cannot be in one containerd store, and ParentError
+// for a base that a volume of its own is better than.
+func newPlan(kind *kind, images []image.Image, size int64, base *base) (*Plan, error) {
 	if size != 0 && (size < MinSize || size > MaxSize) {
 		return nil, fmt.Errorf("volume size %d GiB: must be from %d to %d GiB", size, MinSize, MaxSize)
 	}
-	plan := &Plan{Images: images, contents: contents, sources: layerSources(images), base: base}
-	plan.keep()
-	plan.planRegions()
-	plan.meta = metaBytes(contents)
+	plan := &Plan{Images: images, kind: kind, contents: &ctrstore.Contents{}, base: base}
+	err := kind.plan(plan)
+	if err != nil {
+		return nil, err
+	}
 	if base == nil {
 		err = plan.sizeAnew(size)
-		plan.lineage = newLineage(images, plan.Size)
+		plan.lineage = newLineage(kind.name, images, plan.Size)
 	} else {
 		err = plan.sizeUpon(size)
 		plan.lineage = base.layout.Lineage
@@ -132,22 +129,34 @@ func newPlan(images []image.Image, size int64, base *base) (*Plan, error) {
 	return plan, nil
 }
 
+// planContainerd plans containerd's root directory.
+func (p *Plan) planContainerd() (err error) {
+	if p.contents, err = ctrstore.Plan(p.Images); err != nil {
+		return err
+	}
+	p.sources = layerSources(p.Images)
+	p.keep()
+	p.planRegions()
+	p.meta = metaBytes(p.contents)
+	return nil
+}
+
 // sizeAnew sets the size of a volume without a parent.
 func (p *Plan) sizeAnew(size int64) error {
 	reserved := p.reserved()
 	if size == 0 {
-		size = computeSize(reserved, p.inodes())
+		size = p.kind.computeSize(reserved, p.inodes())
 	}
 	if size > MaxSize {
 		return fmt.Errorf("these images need a volume of more than %d GiB, which is the largest: put them into several snapshots", MaxSize)
 	}
 	p.Size = size * gib
-	capacity, _, err := ext4.Capacity(partitionSize(p.Size))
+	capacity, _, err := ext4.Capacity(p.kind.filesystemSize(p.Size))
 	if err != nil {
 		return err
 	}
 	if p.LayerBytes > capacity {
-		return &TooSmallError{Size: size, Need: computeSize(reserved, p.inodes())}
+		return &TooSmallError{Size: size, Need: p.kind.computeSize(reserved, p.inodes())}
 	}
 	p.shrinkReservations(capacity)
 	return nil
@@ -248,10 +257,10 @@ func metaBytes(contents *ctrstore.Contents) int64 {
 
 // computeSize returns the smallest size in GiB, in steps, that has room for the reserved bytes and the inodes
 // to be expected, with headroom; above MaxSize if there is none.
-func computeSize(reserved, expectedInodes int64) int64 {
+func (k *kind) computeSize(reserved, expectedInodes int64) int64 {
 	withHeadroom := func(n int64) int64 { return n + n/100*headroom }
 	for size := int64(sizeStep); size <= MaxSize; size += sizeStep {
-		bytes, inodes, err := ext4.Capacity(partitionSize(size * gib))
+		bytes, inodes, err := ext4.Capacity(k.filesystemSize(size * gib))
 		if err == nil && bytes >= withHeadroom(reserved) && inodes >= withHeadroom(expectedInodes) {
 			return size
 		}
@@ -277,7 +286,7 @@ func (p *Plan) shrinkReservations(space int64) {
 }
 
 // newLineage derives identifiers from what the volume holds: the same inputs give the same bytes.
-func newLineage(images []image.Image, size int64) lineage {
+func newLineage(format Format, images []image.Image, size int64) lineage {
 	var lines []string
 	for _, img := range images {
 		for _, name := range img.Names() {
@@ -285,7 +294,7 @@ func newLineage(images []image.Image, size int64) lineage {
 		}
 	}
 	slices.Sort(lines)
-	content := sha256.Sum256([]byte(fmt.Sprintf("%d %d %s", layoutVersion, size, strings.Join(lines, "\n"))))
+	content := sha256.Sum256([]byte(fmt.Sprintf("%d %s %d %s", layoutVersion, format, size, strings.Join(lines, "\n"))))
 	derive := func(what string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, append(content[:], what...)) }
 	return lineage{Filesystem: derive("filesystem"), HashSeed: derive("hash seed"), Disk: derive("disk")}
 }

@@ -86,7 +86,7 @@ func (b *build) keepIfSame(ctx context.Context, i int) (bool, error) {
 func (b *build) layout(ctx context.Context) (*Layout, error) {
 	layout := &Layout{
 		Version: layoutVersion,
-		Format:  formatName,
+		Format:  b.plan.kind.name,
 		Size:    b.plan.Size,
 		Lineage: b.plan.lineage,
 		Images:  b.plan.layoutImages(),

@@ -11,36 +11,23 @@ import (
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// containerdRoot is where containerd finds its own directory: Bottlerocket binds /local/var, on this partition,
-// to /var (bottlerocket-core-kit, packages/release).
-const containerdRoot = "var/lib/containerd"
-
 // selinuxXattr holds a file's label, which the kernel wants with its terminating zero.
 const selinuxXattr = "security.selinux"
 
-// writeRoot writes everything that is not a layer, through the last region.
+// writeRoot writes everything that is in no other region, through the last one.
 func (b *build) writeRoot(ctx context.Context, layout *Layout) error {
-	snapshots := make([]*tree.Node, len(b.snapshots))
-	for i := range b.snapshots {
-		snapshots[i] = b.snapshots[i].root
-	}
-	containerd, err := b.plan.contents.NewRoot(ctx, b.meta, snapshots, epoch)
+	root, regions, err := b.plan.kind.fill(b, ctx, layout)
 	if err != nil {
 		return err
-	}
-	for _, plugin := range containerd.Directory.Children {
-		label(plugin, containerd.Snapshots)
 	}
 	record := &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Links: 1}
 	records := tree.NewDirectory(0o700, epoch)
 	records.Children[path.Base(LayoutPath)] = record
 	// What the next build trusts must not be for containers to write either.
-	label(records, nil)
-
-	root := tree.NewDirectory(0o755, epoch)
-	place(root, containerdRoot, containerd.Directory)
+	label(records, nil, b.plan.kind.label)
 	place(root, path.Dir(LayoutPath), records)
-	inodes, err := b.meta.ReserveInodes(ctx, count(root, containerd.Snapshots))
+
+	inodes, err := b.meta.ReserveInodes(ctx, count(root, regions, map[*tree.Node]bool{}))
 	if err != nil {
 		return err
 	}
@@ -48,7 +35,31 @@ func (b *build) writeRoot(ctx context.Context, layout *Layout) error {
 	if err := b.storeLayout(ctx, layout, record); err != nil {
 		return err
 	}
-	return b.writer.Finish(ctx, b.meta, root, containerd.Snapshots)
+	if regions == nil {
+		regions = records // the filesystem wants such a directory, if only an empty one
+	}
+	return b.writer.Finish(ctx, b.meta, root, regions)
+}
+
+// fillContainerd puts containerd's root directory around the layers.
+func (b *build) fillContainerd(ctx context.Context, _ *Layout) (root, regions *tree.Node, err error) {
+	snapshots := make([]*tree.Node, len(b.snapshots))
+	for i := range b.snapshots {
+		snapshots[i] = b.snapshots[i].root
+	}
+	containerd, err := b.plan.contents.NewRoot(ctx, b.meta, snapshots, epoch)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, plugin := range containerd.Directory.Children {
+		label(plugin, containerd.Snapshots, b.plan.kind.label)
+	}
+	if b.plan.kind.containerdRoot == "." {
+		return containerd.Directory, containerd.Snapshots, nil
+	}
+	root = tree.NewDirectory(0o755, epoch)
+	place(root, b.plan.kind.containerdRoot, containerd.Directory)
+	return root, containerd.Snapshots, nil
 }
 
 // storeLayout fills the layout record's file.
@@ -64,29 +75,39 @@ func (b *build) storeLayout(ctx context.Context, layout *Layout, file *tree.Node
 	return nil
 }
 
-// count returns the number of nodes in a tree, but for those below the given directory.
-func count(node, without *tree.Node) int64 {
+// count returns the number of nodes in a tree, but for those below the given directory. linked has those of several
+// names that were counted.
+func count(node, without *tree.Node, linked map[*tree.Node]bool) int64 {
+	if !node.IsDirectory() && node.Links != 1 {
+		if linked[node] {
+			return 0
+		}
+		linked[node] = true
+	}
 	nodes := int64(1)
 	if node != without {
 		for _, child := range node.Children {
-			nodes += count(child, without)
+			nodes += count(child, without, linked)
 		}
 	}
 	return nodes
 }
 
-// label gives a tree containerd's SELinux label, but not what is below the given directory: the regions
+// label gives a tree an SELinux label, if that is not empty, but not what is below the given directory: the regions
 // there carry it already.
-func label(node, until *tree.Node) {
+func label(node, until *tree.Node, with string) {
+	if with == "" {
+		return
+	}
 	if node.Xattrs == nil {
 		node.Xattrs = map[string]string{}
 	}
-	node.Xattrs[selinuxXattr] = seLinuxLabel + "\x00"
+	node.Xattrs[selinuxXattr] = with + "\x00"
 	if node == until {
 		return
 	}
 	for _, child := range node.Children {
-		label(child, until)
+		label(child, until, with)
 	}
 }
 
