@@ -41,6 +41,8 @@ type ImageCacheSnapshotList struct {
 }
 
 // ImageCacheSnapshotSpec says what to cache.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.format) || self.format != 'Files' || !has(self.platforms) || size(self.platforms) == 1",message="format Files takes one platform, since plain files are those of one: leave one in platforms, and make an ImageCacheSnapshot for each other"
 type ImageCacheSnapshotSpec struct {
 	// images are the images to keep on the volume. A pod finds an image only under the name it is listed by
 	// here (or by its digest), so list it as pods name it.
@@ -60,7 +62,10 @@ type ImageCacheSnapshotSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Platforms []Platform `json:"platforms,omitempty"`
 
-	// format is the layout of the volume: Bottlerocket is the data volume of Bottlerocket nodes.
+	// format is what the volume is for: Bottlerocket is the data volume of Bottlerocket nodes; Containerd is one
+	// filesystem to mount as containerd's root directory, as on AL2023; Files is one filesystem with the images' files
+	// as a container sees them, for ECS volumes and persistent ones: at its root for one image, else below the
+	// repository and the tag of each.
 	// +optional
 	// +kubebuilder:default=Bottlerocket
 	Format Format `json:"format,omitempty"`
@@ -91,12 +96,19 @@ type Platform string
 
 // Format is the layout of a volume.
 //
-// +kubebuilder:validation:Enum=Bottlerocket
+// +kubebuilder:validation:Enum=Bottlerocket;Containerd;Files
 type Format string
 
-// FormatBottlerocket is the data volume of a Bottlerocket node: a GPT disk whose only partition is an ext4
-// filesystem with containerd's root directory in it.
-const FormatBottlerocket Format = "Bottlerocket"
+// Formats of volumes.
+const (
+	// FormatBottlerocket is the data volume of a Bottlerocket node: a GPT disk whose only partition is an ext4
+	// filesystem with containerd's root directory in it.
+	FormatBottlerocket Format = "Bottlerocket"
+	// FormatContainerd is an ext4 filesystem without a partition table, whose root is containerd's root directory.
+	FormatContainerd Format = "Containerd"
+	// FormatFiles is an ext4 filesystem without a partition table that holds the images' files, merged.
+	FormatFiles Format = "Files"
+)
 
 // ImageCacheSnapshotStatus says what is cached, and where.
 type ImageCacheSnapshotStatus struct {
@@ -129,6 +141,10 @@ type ImageCacheSnapshotStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ContentHash string `json:"contentHash,omitempty"`
+
+	// format is that of the snapshot's volume.
+	// +optional
+	Format Format `json:"format,omitempty"`
 
 	// volumeSize is the size of the snapshot's volume; a volume made from it cannot be smaller.
 	// +optional

@@ -15,6 +15,7 @@ import (
 type buildFlags struct {
 	images     []string
 	platforms  []string
+	format     format
 	volumeSize gibibytes
 	output     string
 	snapshot   bool
@@ -25,11 +26,17 @@ type buildFlags struct {
 }
 
 func newBuild(to streams) *cobra.Command {
-	var flags buildFlags
+	flags := buildFlags{format: format(volume.Bottlerocket)}
 	command := &cobra.Command{
-		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot) [--parent FILE|snap-…]",
-		Short: "Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file",
-		Long: `Write images to a Bottlerocket data volume: an EBS snapshot or a raw disk file.
+		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot) [--format FORMAT] [--parent FILE|snap-…]",
+		Short: "Write images to a volume that nodes boot with: an EBS snapshot or a raw disk file",
+		Long: `Write images to a volume that nodes boot with: an EBS snapshot or a raw disk file.
+
+The formats are
+  Bottlerocket  the data volume of Bottlerocket nodes
+  Containerd    one filesystem to mount as containerd's root directory, as on AL2023
+  Files         one filesystem with the images' files as a container sees them, for ECS volumes and persistent ones:
+                at its root for one image, else below REPOSITORY/TAG of each; for one platform
 
 Upon a parent, an earlier volume that Larder made and no node has mounted, only what changed is read and written.
 A parent that cannot be used is done without, and the reason is shown.
@@ -47,6 +54,7 @@ finds them.`,
 	set := command.Flags()
 	set.StringArrayVar(&flags.images, "image", nil, "image to cache, by tag or digest; may be given several times")
 	set.StringSliceVar(&flags.platforms, "platform", []string{"linux/amd64"}, "platforms to cache, of those that each image has")
+	set.Var(&flags.format, "format", "what the volume is for: Bottlerocket, Containerd or Files")
 	set.Var(&flags.volumeSize, "volume-size", "size of the volume, such as 20Gi (default: what the images need, and a quarter more)")
 	set.StringVar(&flags.output, "output", "", "write a raw disk to this file")
 	set.BoolVar(&flags.snapshot, "snapshot", false, "write an EBS snapshot, and wait until it is completed")
@@ -86,6 +94,7 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 	defer parent.close()
 	target := newTarget(flags, report)
 	result, err := volume.Make(ctx, volume.Request{
+		Format:   volume.Format(flags.format),
 		Images:   images,
 		Size:     int64(flags.volumeSize),
 		Layers:   client,

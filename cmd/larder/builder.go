@@ -31,6 +31,7 @@ type snapshotBuilder struct {
 func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
 	var built snapshot.BuildResult
 	result, err := volume.Make(ctx, volume.Request{
+		Format: request.Format,
 		Images: request.Images,
 		Size:   request.VolumeSize,
 		Layers: b.registries.client(),

@@ -49,8 +49,27 @@ func show(out io.Writer, contents *volume.Contents) error {
 	fmt.Fprintf(out, "Format:      %s\nSize:        %s\nFilesystem:  %s\nUsed:        %s\n\n",
 		contents.Format, humanBytes(contents.Size), contents.Filesystem, humanBytes(contents.Used))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if contents.Format == volume.Files {
+		showFiles(table, contents.Images)
+	} else {
+		showNames(table, contents.Images)
+	}
+	return table.Flush()
+}
+
+// showFiles lists each image with the directory that has its files.
+func showFiles(table io.Writer, images []volume.ContentsImage) {
+	fmt.Fprintln(table, "DIRECTORY\tIMAGE\tPLATFORMS\tCOMPRESSED\tDIGEST")
+	for _, image := range images {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", image.Directory, strings.Join(image.Names, ","),
+			strings.Join(image.Platforms, ","), humanBytes(image.Size), image.Digest)
+	}
+}
+
+// showNames lists each image under all names that containerd knows it by.
+func showNames(table io.Writer, images []volume.ContentsImage) {
 	fmt.Fprintln(table, "IMAGE\tPLATFORMS\tCOMPRESSED\tPINNED\tDIGEST")
-	for _, image := range contents.Images {
+	for _, image := range images {
 		for i, name := range image.Names {
 			if i > 0 {
 				fmt.Fprintf(table, "%s\t\t\t\t\n", name)
@@ -60,5 +79,4 @@ func show(out io.Writer, contents *volume.Contents) error {
 				name, strings.Join(image.Platforms, ","), humanBytes(image.Size), image.Pinned, image.Digest)
 		}
 	}
-	return table.Flush()
 }

@@ -63,7 +63,7 @@ func (f facts) usable(name string) (Snapshot, *Problem) {
 				name),
 		}
 	default:
-		return Snapshot{ID: s.Status.SnapshotID, SizeGiB: WholeGiB(*s.Status.VolumeSize)}, nil
+		return Snapshot{ID: s.Status.SnapshotID, Format: s.Status.Format, SizeGiB: WholeGiB(*s.Status.VolumeSize)}, nil
 	}
 }
 

@@ -38,6 +38,8 @@ type Observation interface {
 type Snapshot struct {
 	// ID is empty when there is no usable snapshot.
 	ID string
+	// Format is the layout of the snapshot's volume.
+	Format v1alpha1.Format
 	// SizeGiB is the size of the snapshot's volume; a volume made from it cannot be smaller.
 	SizeGiB int64
 }

@@ -10,6 +10,7 @@ import (
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/volume"
 )
 
 // Tags for the people who look at snapshots in AWS; those that Larder itself reads are in package ebs.
@@ -68,6 +69,7 @@ func (r *Reconciler) buildRequest(object *larderv1alpha1.ImageCacheSnapshot, f *
 	tags[tagObjectName] = object.Name
 	return BuildRequest{
 		Images:      f.resolution.images,
+		Format:      volume.Format(object.Spec.Format),
 		VolumeSize:  volumeSizeOf(object.Spec),
 		Parent:      f.parent(),
 		Tags:        tags,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/volume"
 )
 
 // Resolver finds what an image reference means now, for platforms such as "linux/amd64". It reports an
@@ -34,6 +35,7 @@ type Builder interface {
 // BuildRequest says what to build.
 type BuildRequest struct {
 	Images []image.Image
+	Format volume.Format
 	// VolumeSize is in GiB; 0 has it computed from the images.
 	VolumeSize int64
 	// Parent is the id of an earlier snapshot of the same object, whose unchanged layers are neither read nor

@@ -95,6 +95,7 @@ func volumeFailure(err error) *failure {
 		limit       *layer.LimitError
 		entry       *layer.EntryError
 		unstorable  *ext4.UnstorableError
+		format      *volume.FormatError
 	)
 	found := failure{needsPerson: true}
 	switch {
@@ -104,6 +105,8 @@ func volumeFailure(err error) *failure {
 		found.reason = larderv1alpha1.ReasonOutOfInodes
 	case errors.As(err, &entry), errors.As(err, &unstorable), errors.Is(err, layer.ErrContent):
 		found.reason = larderv1alpha1.ReasonInvalidLayer
+	case errors.As(err, &format):
+		found.reason = larderv1alpha1.ReasonFormatUnfit
 	default:
 		found = failure{reason: larderv1alpha1.ReasonBuildFailed}
 	}

@@ -105,14 +105,14 @@ func (r *Reconciler) reportBuild(object *larderv1alpha1.ImageCacheSnapshot, f *f
 func (r *Reconciler) reportCurrent(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision) {
 	status := &object.Status
 	if d.lost {
-		status.SnapshotID, status.ContentHash, status.VolumeSize, status.Images = "", "", nil, nil
+		status.SnapshotID, status.ContentHash, status.Format, status.VolumeSize, status.Images = "", "", "", nil, nil
 	}
 	if d.current == nil {
 		return
 	}
 	status.Region = r.Region
 	status.SnapshotID = d.current.ID
-	status.ContentHash = f.wanted()
+	status.ContentHash, status.Format = f.wanted(), object.Spec.Format // the hash has the format in it
 	status.VolumeSize = gibibytes(d.current.VolumeSize)
 	// It counts the snapshots made, so it stays when the spec was changed back to what an older one holds.
 	status.Revision = max(status.Revision, numberTag(d.current, ebs.TagRevision), 1)

@@ -38,6 +38,9 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
 		return plan
 	}
+	if plan.Problem = o.checkFormat(snapshot); plan.Problem != nil {
+		return plan
+	}
 	known, err := readRecord(o.class)
 	if err != nil {
 		plan.Problem = unreadableRecord(o.class.GetName(), err)
@@ -94,6 +97,28 @@ func (o *observation) checkDevices(devices []any, name string) *binding.Problem 
 		return invalid("EC2NodeClass %s has no spec.blockDeviceMappings, and a list with %s alone would replace the "+
 			"root device that Karpenter adds for family %s: add the root device to spec.blockDeviceMappings first",
 			class, name, family)
+	default:
+		return nil
+	}
+}
+
+// checkFormat keeps nodes from booting with a volume that is no use to them. Worse than that, Bottlerocket mounts its
+// data partition by its name, and a volume of the format Containerd has none.
+func (o *observation) checkFormat(snapshot binding.Snapshot) *binding.Problem {
+	class, family := o.class.GetName(), familyOf(o.class)
+	mismatch := func(why, remedy string) *binding.Problem {
+		return &binding.Problem{
+			Reason: v1alpha1.ReasonFormatMismatch, Stalled: true,
+			Message: fmt.Sprintf("snapshot %s has the format %s, %s: %s", snapshot.ID, snapshot.Format, why, remedy),
+		}
+	}
+	switch {
+	case snapshot.Format == v1alpha1.FormatFiles:
+		return mismatch("which holds no images that the containerd of a node could run",
+			"name an ImageCacheSnapshot of the format Bottlerocket or Containerd in spec.snapshot.ref")
+	case snapshot.Format == v1alpha1.FormatContainerd && family == familyBottlerocket:
+		return mismatch(fmt.Sprintf("and the nodes of EC2NodeClass %s are Bottlerocket, which has its data in a partition", class),
+			"name an ImageCacheSnapshot of the format Bottlerocket in spec.snapshot.ref")
 	default:
 		return nil
 	}
