@@ -45,7 +45,7 @@ func checkStatus(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
 	if ready.Status == metav1.ConditionTrue && object.Status.SnapshotID == "" {
 		t.Error("Ready without a snapshot")
 	}
-	if object.Status.SnapshotID != "" && (object.Status.Revision < 1 || object.Status.ContentHash == "" ||
+	if object.Status.SnapshotID != "" && (object.Status.Revision < 1 || object.Status.ContentHash == "" || object.Status.Format == "" ||
 		object.Status.Region == "" || object.Status.VolumeSize == nil || len(object.Status.Images) == 0) {
 		t.Errorf("a snapshot without all of its particulars: %+v", object.Status)
 	}

@@ -34,6 +34,8 @@ func TestContentHash(t *testing.T) {
 	swapped.Platforms = []larderv1alpha1.Platform{"linux/arm64", "linux/amd64"}
 	sized := specOf("a", "b")
 	sized.VolumeSize = gibibytes(20)
+	files := specOf("a", "b")
+	files.Format = larderv1alpha1.FormatFiles
 	pushed := resolve(base)
 	pushed[0].Target.Digest = digest.FromString("another")
 	rebuilt := resolve(base)
@@ -51,6 +53,7 @@ func TestContentHash(t *testing.T) {
 		"fewer images":       {"an image is missing", contentHash(specOf("a"), resolve(specOf("a"))), false},
 		"more platforms":     {"other nodes find theirs", contentHash(both, resolve(both)), false},
 		"a size":             {"the volume is another", contentHash(sized, resolve(base)), false},
+		"another format":     {"the volume is for other nodes, or none", contentHash(files, resolve(files)), false},
 		"a moved tag":        {"the tag means something else", contentHash(base, pushed), false},
 		"a moved manifest":   {"one platform's image changed", contentHash(base, rebuilt), false},
 		"another name":       {"pods find it under another name", contentHash(base, renamed), false},

@@ -150,9 +150,14 @@ func testSnapshotRefused(t *testing.T, admin client.Client) {
 			says:   "spec.platforms in body should have at least 1 items",
 		},
 		"unknown format": {
-			reason: "only the Bottlerocket data volume can be written",
+			reason: "nothing writes such a volume",
 			spec:   map[string]any{"images": images("nginx"), "format": "Docker"},
 			says:   `spec.format: Unsupported value: "Docker"`,
+		},
+		"files of two platforms": {
+			reason: "a file has one content",
+			spec:   map[string]any{"images": images("nginx"), "format": "Files", "platforms": []any{"linux/amd64", "linux/arm64"}},
+			says:   "format Files takes one platform, since plain files are those of one: leave one in platforms",
 		},
 		"too small": {
 			reason: "the journal and the tables take most of one GiB",
