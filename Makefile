@@ -81,6 +81,16 @@ test-node-large: ## Compare volumes of a million files and of files above 4 GiB.
 test-defects: ## Plant defects in a copy of the source and see the tests catch them.
 	KUBEBUILDER_ASSETS=$$(hack/envtest-assets.sh) hack/plant-defects.sh
 
+##@ Measure
+
+.PHONY: bench-programs
+bench-programs:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/bench/ ./cmd/larder ./test/fakeaws/cmd/fakeaws ./test/bench/cmd/...
+
+.PHONY: bench-rebuild
+bench-rebuild: bench-programs ## Measure what a changed set of images costs upon its last snapshot. BENCH_MB=2000.
+	$(BIN)/bench/rebuild
+
 ##@ Release
 
 .PHONY: docker-build
