@@ -87,6 +87,12 @@ test-defects: ## Plant defects in a copy of the source and see the tests catch t
 bench-programs:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/bench/ ./cmd/larder ./test/fakeaws/cmd/fakeaws ./test/bench/cmd/...
 
+.PHONY: bench-build
+bench-build: bench-programs ## Measure a build beside containerd's pull of the same images. Needs what test-node needs. BENCH_MB=1000 BENCH_RUNS=5.
+	assets=$$(hack/containerd-assets.sh); \
+	go test -tags node -c -o $(BIN)/bench/build.test ./test/bench/pull; \
+	CONTAINERD_ASSETS=$$assets $(BIN)/bench/build.test -test.v -test.timeout 2h
+
 .PHONY: bench-rebuild
 bench-rebuild: bench-programs ## Measure what a changed set of images costs upon its last snapshot. BENCH_MB=2000.
 	$(BIN)/bench/rebuild

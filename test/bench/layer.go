@@ -46,7 +46,7 @@ func writeLayer(dir, name string, size int64, next func() (entry, error, bool)) 
 	if err != nil {
 		return Layer{}, fmt.Errorf("making layer %s: %w", name, err)
 	}
-	defer os.Remove(blob.Name()) // gone already when all went well
+	defer func() { _ = os.Remove(blob.Name()) }() // gone already when all went well
 	defer blob.Close()
 	compressed, uncompressed := sha256.New(), sha256.New()
 	counted := &countingWriter{Writer: io.MultiWriter(blob, compressed)}

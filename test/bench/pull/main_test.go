@@ -1,0 +1,31 @@
+//go:build node
+
+// Package pull_test measures larder build beside a pull of the same images by a real containerd.
+package pull_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/larder-dev/larder/test/bench"
+	"github.com/larder-dev/larder/test/node"
+)
+
+// report is printed behind the testing package's own last line. It is empty in the process around the isolated one.
+var report struct {
+	title string
+	rows  []string
+	json  any
+}
+
+func TestMain(m *testing.M) {
+	code := node.Isolate(m)
+	if report.rows != nil {
+		if err := bench.Print(os.Stdout, report.title, report.rows, report.json); err != nil {
+			fmt.Fprintln(os.Stderr, "bench-build:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
