@@ -170,6 +170,8 @@ func (b *build) reserve() error {
 // always among those being read, and can always go on: the others may wait for it.
 func (b *build) writeLayers(ctx context.Context) error {
 	const minParallel = 4 // reading is more waiting than computing
+	b.target.blind = true
+	defer func() { b.target.blind = false }()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(minParallel, runtime.GOMAXPROCS(0)))
 	for i := range b.regions {
