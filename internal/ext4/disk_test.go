@@ -135,8 +135,10 @@ func run(t *testing.T, program string, arguments ...string) string {
 	return string(output)
 }
 
-// checkFilesystem has e2fsck find nothing.
-func checkFilesystem(t *testing.T, d *memoryDisk) {
+// checkFilesystem has e2fsck find nothing, and returns the file that it looked at.
+func checkFilesystem(t *testing.T, d *memoryDisk) (path string) {
 	t.Helper()
-	run(t, "e2fsck", "-fn", d.save(t))
+	path = d.save(t)
+	run(t, "e2fsck", "-fn", path)
+	return path
 }

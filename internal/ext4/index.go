@@ -50,20 +50,29 @@ func newIndex(names []dirent, seed hashSeed) (*index, error) {
 	slices.SortFunc(names, func(a, b dirent) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.name, b.name))
 	})
-	x := &index{names: names}
-	used = BlockSize
+	leaves, err := packLeaves(names)
+	if err != nil {
+		return nil, err
+	}
+	return &index{names: names, leaves: leaves}, nil
+}
+
+// packLeaves returns the places in names at which blocks begin that have as many of them as fit.
+func packLeaves(names []dirent) ([]int, error) {
+	var leaves []int
+	used := BlockSize
 	for i, d := range names {
 		length := direntLength(d.name)
 		if used+length > BlockSize {
-			x.leaves = append(x.leaves, i)
+			leaves = append(leaves, i)
 			used = 0
 		}
 		used += length
 	}
-	if len(x.leaves) > maxLeaves {
-		return nil, fmt.Errorf("the directory's %d names take %d blocks, and ext4 finds them in at most %d", len(names), len(x.leaves), maxLeaves)
+	if len(leaves) > maxLeaves {
+		return nil, fmt.Errorf("the directory's %d names take %d blocks, and ext4 finds them in at most %d", len(names), len(leaves), maxLeaves)
 	}
-	return x, nil
+	return leaves, nil
 }
 
 // blocks is how many blocks the directory takes.

@@ -196,11 +196,11 @@ func addAttributes(l *layer) {
 func manyRegions() []packed {
 	var regions []packed
 	for i := range 12 {
-		region := packed{reserve: int64(i%5) * (3 << 20)}
+		region := packed{reserve: int64(i%5) * (3 * ChunkSize)}
 		for j := range 1 + i%3 {
 			l := newLayer()
-			l.file("large", int64(i%4)*(2<<20)+int64(j))
-			for k := range 300 * (i % 3) {
+			l.file("large", int64(i%4)*(2*ChunkSize)+int64(j))
+			for k := range 100 * (i % 3) {
 				l.file(fmt.Sprintf("usr/lib/%d/%d", k%7, k), int64(k*37%9000))
 			}
 			region.layers = append(region.layers, l)
