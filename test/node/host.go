@@ -117,9 +117,15 @@ func (h *Host) Run(t testing.TB, script string, environment ...string) string {
 	return string(output)
 }
 
-// RunStartPost does what systemd does by a unit's ExecStartPost when the node's containerd has started.
+// RunStartPost does what systemd does by a unit's ExecStartPost when the node's containerd has started, with that
+// containerd's own ctr.
 func (h *Host) RunStartPost(t testing.TB, unit string, n *Node) {
 	t.Helper()
+	ctr, err := os.ReadFile(filepath.Join(os.Getenv(assetsVariable), "ctr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/usr/bin/ctr", ctr, 0o755)
 	content, err := os.ReadFile(h.Path(unit))
 	if err != nil {
 		t.Fatal(err)

@@ -93,11 +93,6 @@ func newAL2023(t *testing.T, containerdRuns bool) *node.Host {
 	host.WriteFile(t, "/usr/bin/systemctl", []byte(systemctl), 0o755)
 	// Without a volume that it knows, as on an instance that has none.
 	host.WriteFile(t, "/usr/local/sbin/ebsnvme-id", []byte("#!/bin/bash\nexit 1\n"), 0o755)
-	ctr, err := os.ReadFile(filepath.Join(os.Getenv("CONTAINERD_ASSETS"), "ctr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	host.WriteFile(t, "/usr/bin/ctr", ctr, 0o755)
 	return host
 }
 
@@ -167,17 +162,16 @@ func TestNodeUserDataOfAL2023(t *testing.T) {
 	said := host.Run(t, al2023Script(t))
 	checkMounted(t, host, said)
 	checkGrown(t, host, said, diskSize)
-	options := node.Options{Root: host.Path(containerdRoot), SandboxImage: pauseImage}
-	started := node.Start(t, options)
+	// With another sandbox image, since containerd pins that by itself.
+	started := node.Start(t, node.Options{Root: host.Path(containerdRoot), SandboxImage: pushed.pause})
 	checkUnpacked(t, started, pushed)
 	checkPinned(t, started, pushed)
 	host.RunStartPost(t, dropIn, started)
 	checkPause(t, started)
-	checkContainers(t, started, pushed)
 	started.CollectGarbage(t)
 	started.Stop(t)
 
-	again := node.Start(t, options) // with its pause image there already
+	again := node.Start(t, node.Options{Root: host.Path(containerdRoot), SandboxImage: pauseImage})
 	host.RunStartPost(t, dropIn, again)
 	checkPause(t, again)
 	checkContainers(t, again, pushed)
