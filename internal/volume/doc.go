@@ -1,5 +1,5 @@
-// Package volume turns images into the blocks of a disk that a node can boot with: partition table,
-// filesystem, containerd root and layout record, each block written once.
+// Package volume turns images into the blocks of a disk that nodes boot with or mount: partition table, filesystem,
+// containerd root or plain files, and layout record, each block written once. A Format says which of these.
 //
 //	images ─ NewPlan ─▶ Plan ─┬─ layers ─▶ layer.Read ─▶ ext4.Region ─┐
 //	                          └─ ctrstore (databases, small blobs) ───┴▶ ext4.Writer ─▶ Disk

@@ -175,10 +175,9 @@ func TestParentOfAnotherFormatIsNotUsed(t *testing.T) {
 	for _, format := range volume.Formats() {
 		for of, disk := range disks {
 			want := fmt.Sprintf("parent disk.img cannot be built upon: it has the format %s", of)
-			switch {
-			case format == volume.Files:
+			if format == volume.Files {
 				want = "parent disk.img cannot be built upon: a volume of the format Files is always built in full"
-			case format == of:
+			} else if format == of {
 				continue
 			}
 			_, result, err := f.makeFormat(t, format, images, 2, stored(t, disk))

@@ -195,7 +195,7 @@ func mountOverlay(t *testing.T, directories []string) string {
 func listedOnly(t *testing.T, directory string) []string {
 	t.Helper()
 	var found []string
-	err := filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(directory, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func (h *Host) Run(t testing.TB, script string, environment ...string) string {
 	shell := exec.CommandContext(context.WithoutCancel(t.Context()), "/bin/bash", "-s")
 	shell.SysProcAttr = &syscall.SysProcAttr{Chroot: h.root}
 	shell.Dir = "/"
-	shell.Env = append(environment, hostPath)
+	shell.Env = append([]string{hostPath}, environment...)
 	shell.Stdin = strings.NewReader(script)
 	output, err := shell.CombinedOutput()
 	if err != nil {
