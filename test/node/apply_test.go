@@ -29,8 +29,7 @@ const stackSeeds = 300
 // TestLayersAsContainerdAppliesThem unpacks random stacks of layers with containerd's code and with Larder's, and
 // compares what comes out, and who refuses which layer.
 func TestLayersAsContainerdAppliesThem(t *testing.T) {
-	apply := filepath.Join(t.TempDir(), "apply")
-	compile(t, apply, "../../hack/containerd/v2.4/apply")
+	apply := containerdsUnpacker(t)
 	started := time.Now().Add(-time.Second) // the kernel's clock for files is coarse
 	var both, neither int
 	for seed := range uint64(stackSeeds) {
@@ -50,6 +49,14 @@ func TestLayersAsContainerdAppliesThem(t *testing.T) {
 	if both < stackSeeds || neither == 0 {
 		t.Errorf("the layers say little: %d were compared, %d were refused by both", both, neither)
 	}
+}
+
+// containerdsUnpacker builds it in the module that names containerd's version.
+func containerdsUnpacker(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "apply")
+	compile(t, file, "../../hack/containerd/v2.4/apply")
+	return file
 }
 
 // stack are the layers so far, nearest first.

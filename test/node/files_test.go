@@ -32,7 +32,7 @@ func TestNodeFilesAreThoseThatAContainerSees(t *testing.T) {
 	server := startRegistry(t, registry.Options{})
 	pushed := fill(t, server)
 	disk := newUser(t).buildFormat(t, "Files", pushed.odd)
-	pulled, _ := pull(t, pushed)
+	pulled, _ := pull(t, node.NewestContainerd(t), pushed)
 	layers := layersOf(t, pulled, pushed.odd)
 	pulled.Stop(t)
 
@@ -119,7 +119,7 @@ func compareFiles(t *testing.T, overlay, files string, permits func(node.Differe
 // TestNodeFilesOfRandomLayers merges random stacks of layers into volumes, and compares each with an overlay that the
 // kernel mounts of what containerd unpacked.
 func TestNodeFilesOfRandomLayers(t *testing.T) {
-	apply := compileApply(t)
+	apply := containerdsUnpacker(t)
 	server := startRegistry(t, registry.Options{})
 	u := newUser(t)
 	host := node.NewHost(t)

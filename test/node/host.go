@@ -121,7 +121,7 @@ func (h *Host) Run(t testing.TB, script string, environment ...string) string {
 // containerd's own ctr.
 func (h *Host) RunStartPost(t testing.TB, unit string, n *Node) {
 	t.Helper()
-	ctr, err := os.ReadFile(filepath.Join(os.Getenv(assetsVariable), "ctr"))
+	ctr, err := os.ReadFile(filepath.Join(n.containerd.directory, "ctr"))
 	if err != nil {
 		t.Fatal(err)
 	}

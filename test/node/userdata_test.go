@@ -163,7 +163,7 @@ func TestNodeUserDataOfAL2023(t *testing.T) {
 	checkMounted(t, host, said)
 	checkGrown(t, host, said, diskSize)
 	// With another sandbox image, since containerd pins that by itself.
-	started := node.Start(t, node.Options{Root: host.Path(containerdRoot), SandboxImage: pushed.pause})
+	started := node.Start(t, node.Options{Containerd: node.NewestContainerd(t), Root: host.Path(containerdRoot), SandboxImage: pushed.pause})
 	checkUnpacked(t, started, pushed)
 	checkPinned(t, started, pushed)
 	host.RunStartPost(t, dropIn, started)
@@ -171,7 +171,7 @@ func TestNodeUserDataOfAL2023(t *testing.T) {
 	started.CollectGarbage(t)
 	started.Stop(t)
 
-	again := node.Start(t, node.Options{Root: host.Path(containerdRoot), SandboxImage: pauseImage})
+	again := node.Start(t, node.Options{Containerd: node.NewestContainerd(t), Root: host.Path(containerdRoot), SandboxImage: pauseImage})
 	host.RunStartPost(t, dropIn, again)
 	checkPause(t, again)
 	checkContainers(t, again, pushed)
