@@ -42,6 +42,6 @@ func newRoot(to streams, program string) *cobra.Command {
 	}
 	root.SetOut(to.out)
 	root.SetErr(to.err)
-	root.AddCommand(newManager(to), newBuild(to), newInspect(to))
+	root.AddCommand(newManager(to), newBuild(to), newInspect(to), newWarm(to))
 	return root
 }

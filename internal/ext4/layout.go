@@ -26,6 +26,9 @@ type TreeLayout struct {
 	// Blocks are all blocks that the tree uses, those of files, directories, symbolic links, attributes and
 	// extent trees, in ascending order.
 	Blocks []tree.Extent
+	// Structure are those of Blocks that do not hold files' bytes, in ascending order: what finding and opening a
+	// file reads. KeepRegion does not need them.
+	Structure []tree.Extent
 	// Inodes are the numbers of the tree's inodes, in ascending order.
 	Inodes []Range
 	// Directories counts the directories among them by block group.

@@ -51,9 +51,11 @@ func (r *Region) writeTree(ctx context.Context, root *tree.Node) (TreeLayout, er
 // finishTree notes where the tree is that was written, with the blocks of its files and with inodes that are not
 // in the plan.
 func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayout {
+	structure := join(r.placed)
 	layout := TreeLayout{
 		Root:        p.entries[0].number,
-		Blocks:      convert[tree.Extent](join(append(claimed, r.placed...))),
+		Blocks:      convert[tree.Extent](join(append(claimed, structure...))),
+		Structure:   convert[tree.Extent](structure),
 		Directories: map[uint32]uint32{},
 	}
 	r.placed = nil

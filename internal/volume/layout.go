@@ -87,6 +87,9 @@ type LayoutLayer struct {
 	Blocks      []LayoutRange     `json:"blocks"`
 	Inodes      []LayoutRange     `json:"inodes"`
 	Directories map[uint32]uint32 `json:"directories"`
+	// Structure are those of Blocks without files' bytes, and Hot those of the files that the trace names.
+	Structure []LayoutRange `json:"structure"`
+	Hot       []LayoutRange `json:"hot,omitempty"`
 }
 
 // ranges converts between the records of this package and of those that it stands on.
@@ -123,6 +126,7 @@ func (r *LayoutRegion) placement() ext4.Layout {
 // place records where the filesystem writer put a layer.
 func (l *LayoutLayer) place(placed ext4.TreeLayout) {
 	l.Root, l.Blocks, l.Inodes, l.Directories = placed.Root, ranges(placed.Blocks), ranges(placed.Inodes), placed.Directories
+	l.Structure = ranges(placed.Structure)
 }
 
 // parseLayout reads a layout record.
@@ -140,15 +144,25 @@ func parseLayout(data []byte) (*Layout, error) {
 	return &layout, nil
 }
 
-// check makes sure that all chunks of blocks are on the disk; a record may come from anyone.
+// check makes sure that all blocks are on the disk, and whole chunks where they have to be; a record may come from
+// anyone.
 func (l *Layout) check() error {
-	chunks := [][]LayoutRange{l.Meta, l.Stale}
+	chunks := slices.Concat(l.Meta, l.Stale)
+	var blocks []LayoutRange
 	for _, region := range l.Regions {
-		chunks = append(chunks, region.Blocks)
+		chunks = append(chunks, region.Blocks...)
+		for _, layer := range region.Layers {
+			blocks = slices.Concat(blocks, layer.Blocks, layer.Structure, layer.Hot)
+		}
 	}
-	for _, r := range slices.Concat(chunks...) {
-		if end := int64(r.Start) + int64(r.Count); end*ext4.BlockSize > l.Size || r.Start%chunkBlocks != 0 || r.Count%chunkBlocks != 0 {
-			return fmt.Errorf("the blocks %d+%d are not whole chunks of the disk", r.Start, r.Count)
+	for _, r := range chunks {
+		if r.Start%chunkBlocks != 0 || r.Count%chunkBlocks != 0 {
+			return fmt.Errorf("the blocks %d+%d are not whole chunks", r.Start, r.Count)
+		}
+	}
+	for _, r := range append(blocks, chunks...) {
+		if end := int64(r.Start) + int64(r.Count); end*ext4.BlockSize > l.Size {
+			return fmt.Errorf("the blocks %d+%d are not on the disk", r.Start, r.Count)
 		}
 	}
 	return nil

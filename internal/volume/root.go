@@ -20,9 +20,10 @@ func (b *build) writeRoot(ctx context.Context, layout *Layout) error {
 	if err != nil {
 		return err
 	}
-	record := &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Links: 1}
+	record, hot := newRecord(), newRecord()
 	records := tree.NewDirectory(0o700, epoch)
 	records.Children[path.Base(LayoutPath)] = record
+	records.Children[path.Base(HotPath)] = hot
 	// What the next build trusts must not be for containers to write either.
 	label(records, nil, b.plan.kind.label)
 	place(root, path.Dir(LayoutPath), records)
@@ -37,6 +38,9 @@ func (b *build) writeRoot(ctx context.Context, layout *Layout) error {
 	}
 	if regions == nil {
 		regions = records // the filesystem wants such a directory, if only an empty one
+	}
+	if err := b.storeHot(ctx, layout, root, regions, hot); err != nil {
+		return err
 	}
 	return b.writer.Finish(ctx, b.meta, root, regions)
 }
@@ -60,6 +64,11 @@ func (b *build) fillContainerd(ctx context.Context, _ *Layout) (root, regions *t
 	root = tree.NewDirectory(0o755, epoch)
 	place(root, b.plan.kind.containerdRoot, containerd.Directory)
 	return root, containerd.Snapshots, nil
+}
+
+// newRecord is one of Larder's own files, still empty.
+func newRecord() *tree.Node {
+	return &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Links: 1}
 }
 
 // storeLayout fills the layout record's file.
