@@ -152,7 +152,7 @@ func (l *Layout) check() error {
 	for _, region := range l.Regions {
 		chunks = append(chunks, region.Blocks...)
 		for _, layer := range region.Layers {
-			blocks = slices.Concat(blocks, layer.Blocks, layer.Structure, layer.Hot)
+			blocks = append(append(append(blocks, layer.Blocks...), layer.Structure...), layer.Hot...)
 		}
 	}
 	for _, r := range chunks {
