@@ -57,7 +57,8 @@ func (d *memoryDisk) WriteChunk(_ context.Context, index int64, data []byte) err
 		return fmt.Errorf("chunk %d is beyond the disk", index)
 	}
 	var kept []byte
-	if !bytes.Equal(data, zeroChunk) {
+	// Most chunks begin with something: looking at all of it takes long under the race detector.
+	if !bytes.Equal(data[:BlockSize], zeroChunk[:BlockSize]) || !bytes.Equal(data, zeroChunk) {
 		kept = bytes.Clone(data)
 	}
 	d.mu.Lock()

@@ -8,12 +8,12 @@ import (
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// TestFragmentedFile stores a file in holes of one chunk, so many that its extent tree has two levels of
-// blocks below the inode.
+// TestFragmentedFile stores a file in holes of one chunk and then in single blocks between those of other files, so
+// many that its extent tree has two levels of blocks below the inode.
 func TestFragmentedFile(t *testing.T) {
-	const holes = extentsInInode*extentsInBlock + 40
+	const holes, pieces = 40, extentsInInode*extentsInBlock + 1
 	ctx := context.Background()
-	disk := newMemoryDisk(3 << 30)
+	disk := newMemoryDisk(minimumSize)
 	w, err := NewWriter(disk, options(disk.size))
 	if err != nil {
 		t.Fatal(err)
@@ -38,12 +38,23 @@ func TestFragmentedFile(t *testing.T) {
 	}
 	l := newLayer()
 	last := regions[2*holes]
-	fragmented := l.file("fragmented", ChunkSize*holes)
-	if fragmented.Extents, err = last.Store(ctx, l.files[len(l.files)-1].stream(), fragmented.Size); err != nil {
+	fragmented := l.file("fragmented", ChunkSize*holes+BlockSize*pieces)
+	content := l.files[len(l.files)-1].stream()
+	if fragmented.Extents, err = last.Store(ctx, content, ChunkSize*holes); err != nil {
 		t.Fatal(err)
 	}
-	if len(fragmented.Extents) != holes {
-		t.Fatalf("the file is in %d pieces, not %d", len(fragmented.Extents), holes)
+	for range pieces {
+		piece, err := last.Store(ctx, content, BlockSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fragmented.Extents = append(fragmented.Extents, piece...)
+		if _, err := last.Store(ctx, zeros{}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(fragmented.Extents) != holes+pieces {
+		t.Fatalf("the file is in %d pieces, not %d", len(fragmented.Extents), holes+pieces)
 	}
 	anchor := tree.NewDirectory(0o755, modified)
 	b := built{disk: disk, top: tree.NewDirectory(0o755, modified)}

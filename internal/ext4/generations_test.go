@@ -194,7 +194,7 @@ func (g *generation) soil(t *testing.T) {
 	}
 	soiled, garbage := g.disk.child(g.disk.size), bytes.Repeat([]byte{0xFF}, ChunkSize)
 	used := make([]byte, blocksPerChunk/8)
-	left := 200
+	left := 40
 	for _, s := range geometry.freeChunks() {
 		for chunk := s.Start; chunk < s.end() && left > 0; chunk++ {
 			at := int64(blockBitmap(chunk/chunksPerGroup))*BlockSize + int64(chunk%chunksPerGroup)*int64(len(used))
@@ -235,22 +235,22 @@ func randomLayer(random *rand.Rand) *layer {
 		files = 3000
 	}
 	for i := range files {
-		f := l.file(fmt.Sprintf("usr/%d/%d", random.IntN(9), i), random.Int64N(1<<(3+random.IntN(14))))
+		f := l.file(fmt.Sprintf("usr/%d/%d", random.IntN(9), i), random.Int64N(1<<(3+random.IntN(11))))
 		if random.IntN(5) == 0 {
 			l.link(fmt.Sprint("bin/", i), f)
 		}
 	}
 	if random.IntN(3) == 0 {
-		l.file("twice", random.Int64N(1<<20))
+		l.file("twice", random.Int64N(1<<19))
 	}
-	l.file("twice", random.Int64N(4<<20))
+	l.file("twice", random.Int64N(1<<20))
 	return l
 }
 
 func randomRegions(random *rand.Rand) []packed {
 	regions := make([]packed, random.IntN(4))
 	for i := range regions {
-		regions[i].reserve = random.Int64N(6 << 20)
+		regions[i].reserve = random.Int64N(2 << 20)
 		for range 1 + random.IntN(3) {
 			regions[i].layers = append(regions[i].layers, randomLayer(random))
 		}

@@ -114,12 +114,12 @@ var shapes = map[string]shape{
 		size:   3 << 30,
 		regions: func() []packed {
 			overflowing, after := newLayer(), newLayer()
-			overflowing.file("large", 300<<20+12345)
+			overflowing.file("large", 60<<20+12345)
 			overflowing.file("small", 10)
 			after.file("in its own space", 20<<20)
 			return []packed{
 				{reserve: 10 << 20, layers: []*layer{overflowing}},
-				{reserve: 1560 << 20, layers: []*layer{after}},
+				{reserve: 1690 << 20, layers: []*layer{after}},
 			}
 		},
 	},
