@@ -65,8 +65,9 @@ type snapshotState struct {
 	done   chan struct{}
 	// kept says that the layer stays where the parent has it.
 	kept bool
-	// lower is the layer for those above it.
+	// lower is the layer for those above it, and heirs counts those that have not looked at it yet.
 	lower layer.Lower
+	heirs atomic.Int64
 	// root is the snapshotter's directory of the snapshot: fs and work. standIn is what a kept one has for it.
 	root, standIn *tree.Node
 	record        LayoutLayer
@@ -136,11 +137,14 @@ func (b *build) prepareSnapshots() {
 		state := &b.snapshots[i]
 		state.parent, state.done = index[snapshot.Parent], make(chan struct{})
 		index[snapshot.ChainID] = i
-		if kept := b.plan.kept[i]; kept.layer != nil {
-			state.standIn = tree.NewDirectory(0, epoch)
-			if kept.sure {
-				b.keep(i)
-			}
+	}
+	b.countHeirs()
+	for i, kept := range b.plan.kept {
+		if kept.layer != nil {
+			b.snapshots[i].standIn = tree.NewDirectory(0, epoch)
+		}
+		if kept.sure {
+			b.keep(i)
 		}
 	}
 }
@@ -234,6 +238,7 @@ func (b *build) finish(i int) {
 	state.record.Chain, state.record.Snapshot = snapshot.ChainID, snapshot.ID
 	snapshot.Size, snapshot.Inodes = state.record.Bytes, state.record.Files
 	close(state.done)
+	b.looked(i)
 }
 
 func (b *build) readLayer(ctx context.Context, region *ext4.Region, source source, bottom bool) (*layer.Diff, error) {
