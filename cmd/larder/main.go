@@ -9,10 +9,18 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
+// collectAt lets the heap grow by half of what lives before garbage is collected, where Go's default is twice that:
+// a build of 2,000 MB of layers needs 212 MiB at most instead of 268, for 3 % more CPU (docs/benchmarks.md).
+const collectAt = 50 // percent
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, streams{out: os.Stdout, err: os.Stderr}, os.Args)
 	stop()
