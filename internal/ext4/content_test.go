@@ -252,7 +252,7 @@ func checkContent(t *testing.T, b built, regions []packed) {
 			}
 		}
 	}
-	c := contentCheck{t: t, reader: r, sources: sources, roots: labelled, inodes: map[uint32]*tree.Node{}, ours: make([]byte, 1<<20), theirs: make([]byte, 1<<20)}
+	c := contentCheck{t: t, reader: r, sources: sources, roots: labelled, inodes: map[uint32]*tree.Node{}, ours: make([]byte, 1<<16), theirs: make([]byte, 1<<16)}
 	b.top.Children["lost+found"] = tree.NewDirectory(0o700, made)
 	c.compare("", rootInode, b.top, false)
 }

@@ -163,7 +163,7 @@ func FuzzReader(f *testing.F) {
 	pristine := sample(f)
 	var written []int64
 	for _, index := range slices.Sorted(maps.Keys(pristine.chunks)) {
-		if pristine.chunks[index] != nil && (index == 0 || index >= windowBlocks/blocksPerChunk) {
+		if len(pristine.chunks[index]) > 0 && (index == 0 || index >= windowBlocks/blocksPerChunk) {
 			written = append(written, index)
 		}
 	}
@@ -180,7 +180,7 @@ func FuzzReader(f *testing.F) {
 			at := int64(damage[0])<<24 | int64(damage[1])<<16 | int64(damage[2])<<8 | int64(damage[3])
 			index := written[at/ChunkSize%int64(len(written))]
 			if !copied[index] {
-				d.chunks[index] = append([]byte(nil), d.chunks[index]...)
+				d.chunks[index] = append(make([]byte, 0, ChunkSize), d.chunks[index]...)[:ChunkSize]
 				copied[index] = true
 			}
 			d.chunks[index][at%ChunkSize] ^= damage[4]
