@@ -73,10 +73,9 @@ func layersOf(t *testing.T, n *node.Node, reference string) []string {
 	for _, layer := range resolved.Manifests[0].Layers {
 		chain = append(chain, layer.DiffID)
 	}
-	const view = "view"
-	n.Ctr(t, "snapshots", "view", view, identity.ChainID(chain).String())
-	mount := n.Ctr(t, "snapshots", "mounts", "/nowhere", view)
-	n.Ctr(t, "snapshots", "remove", view)
+	// One command makes the view and says how to mount it: a view that nobody holds may be collected at any time.
+	top := identity.ChainID(chain)
+	mount := n.Ctr(t, "snapshots", "view", "--target", "/nowhere", "view-"+top.Encoded(), top.String())
 	_, options, found := strings.Cut(mount, "lowerdir=")
 	if !found {
 		t.Fatalf("containerd would mount %q, want an overlay", mount)
