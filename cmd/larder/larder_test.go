@@ -176,6 +176,9 @@ func TestBadUsageHasItsOwnStatus(t *testing.T) {
 		"unknown command":    {[]string{"bild"}, "unknown command"},
 		"loose argument":     {[]string{"build", "nginx"}, "unknown command"},
 		"nothing to inspect": {[]string{"inspect"}, "accepts 1 arg"},
+		"nothing to warm":    {[]string{"warm"}, "either a directory or"},
+		"two to warm":        {[]string{"warm", "--device", "x", "y"}, "either a directory or"},
+		"none at a time":     {[]string{"warm", "x", "--parallel", "0"}, "must be from 1 to"},
 	}
 	for title, test := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -207,5 +210,44 @@ func TestSizesAreWholeGibibytes(t *testing.T) {
 		if err := got.Set(text); err != nil || got != want {
 			t.Errorf("%s is %d GiB (%v), want %d", text, got, err, want)
 		}
+	}
+}
+
+func TestWarmReadsWhatTheVolumeLists(t *testing.T) {
+	_, reference := pushSample(t)
+	file := filepath.Join(t.TempDir(), "disk.img")
+	if status, _, messages := larder(t.Context(), "build", "--image", reference, "--volume-size", "2Gi", "--output", file); status != 0 {
+		t.Fatal(messages)
+	}
+	status, out, messages := larder(t.Context(), "warm", "--device", file, "--json")
+	var got warmed
+	if err := json.Unmarshal([]byte(out), &got); status != 0 || err != nil {
+		t.Fatalf("status %d, output %q (%v), messages:\n%s", status, out, err, messages)
+	}
+	if got.Blocks == 0 || got.Blocks != got.Listed || got.Bytes != got.Blocks*volume.BlockSize {
+		t.Errorf("it read %+v, want all blocks that are listed", got)
+	}
+}
+
+// TestWarmLeavesOtherVolumesAlone is about nodes that have no volume of Larder's: warming must not fail their start.
+func TestWarmLeavesOtherVolumesAlone(t *testing.T) {
+	status, out, messages := larder(t.Context(), "warm", t.TempDir())
+	if status != 0 || !strings.HasPrefix(out, "read 0 of 0 blocks") || !strings.Contains(messages, "there is no .larder/hot") {
+		t.Errorf("status %d, output %q, messages:\n%s", status, out, messages)
+	}
+}
+
+func TestWarmRefusesAHostileList(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, ".larder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	list := []byte("larder-hot 1\n0 1152921504606846976\n")
+	if err := os.WriteFile(filepath.Join(folder, volume.HotPath), list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, messages := larder(t.Context(), "warm", folder)
+	if status != 1 || out != "" || !strings.Contains(messages, "warming the volume") {
+		t.Errorf("status %d, output %q, messages:\n%s", status, out, messages)
 	}
 }
