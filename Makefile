@@ -9,7 +9,7 @@ BIN := $(CURDIR)/bin
 TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
 LINT := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 # Without hack/karpenter: tidying would drop its only line, a module of which nothing but files is used.
-MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.4
+MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.4 hack/slowdisk
 
 ##@ General
 
@@ -96,6 +96,21 @@ bench-build: bench-programs ## Measure a build beside containerd's pull of the s
 .PHONY: bench-rebuild
 bench-rebuild: bench-programs ## Measure what a changed set of images costs upon its last snapshot. BENCH_MB=2000.
 	$(BIN)/bench/rebuild
+
+COLD_LAYERS ?= 60
+COLD_FILES ?= 12000
+COLD_MB ?= 300
+COLD_LATENCY ?= 20ms
+
+.PHONY: bench-cold
+bench-cold: ## Start a container from a volume whose blocks are slow at first touch. Needs what test-node needs, and FUSE.
+	assets=$$(hack/containerd-assets.sh); \
+	export CGO_ENABLED=0; \
+	go build -trimpath -o $(BIN)/cold/ ./cmd/larder ./test/bench/cold/app; \
+	(cd hack/slowdisk && GOWORK=off go build -trimpath -o $(BIN)/cold/ .); \
+	go test -tags node -c -o $(BIN)/cold/bench ./test/bench/cold; \
+	CONTAINERD_ASSETS=$$assets $(BIN)/cold/bench -test.timeout 2h -bin $(BIN)/cold \
+	  -layers $(COLD_LAYERS) -files $(COLD_FILES) -mb $(COLD_MB) -latency $(COLD_LATENCY)
 
 ##@ Release
 
