@@ -68,6 +68,19 @@ var promises = []promise{
 		},
 	},
 	{
+		title: "Formats for Bottlerocket, for AL2023 with its user data, and for plain files",
+		patterns: []string{
+			`internal/volume\.TestFormat.*`, `internal/volume\.TestContainerdVolume.*`, `internal/volume\.TestFiles.*`,
+			`cmd/larder\.TestBuildAndInspectOfEachFormat`, `test/node\.TestNodeUserData.*`, `test/node\.TestNodeFiles.*`,
+		},
+		besides: []string{"cloud-init, udev and the names of NVMe devices need an EC2 instance: unproven."},
+	},
+	{
+		title:    "A list of what a cold disk reads first, and a prefetcher that stops by itself",
+		patterns: []string{`internal/warm\..*`, `internal/volume\.Test.*Hot.*`, `cmd/larder\.TestWarm.*`},
+		besides:  []string{"`make bench-cold` measures the effect."},
+	},
+	{
 		title:    "A filesystem that grows online, under a real kernel",
 		patterns: []string{`test/grow\..*`},
 	},
