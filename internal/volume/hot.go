@@ -32,7 +32,7 @@ func (b *build) storeHot(ctx context.Context, layout *Layout, root, snapshots, f
 }
 
 // hotList has the blocks in the order of their use: for mounting, then containerd's databases and blobs, then what
-// finding files in the layers takes, then the traced files, or all files where nothing is traced.
+// finding files in the layers takes, then all files.
 func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, error) {
 	blocks, err := ext4.MountChunks(b.plan.kind.filesystemSize(layout.Size))
 	if err != nil {
@@ -42,24 +42,15 @@ func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, 
 	blocks = append(blocks, top.Chunks()...)
 	// The directories of containerd's root come behind its files, in what is left of the reservation.
 	blocks = append(blocks, ext4.Layout{Blocks: rangesOf[tree.Extent](layout.Meta)}.Chunks()...)
-	traced := false
 	for _, region := range layout.Regions {
 		structure := ext4.Layout{Inodes: rangesOf[ext4.Range](region.Inodes)}
 		for _, l := range region.Layers {
 			structure.Blocks = append(structure.Blocks, rangesOf[tree.Extent](l.Structure)...)
-			traced = traced || len(l.Hot) > 0
 		}
 		blocks = append(blocks, structure.Chunks()...)
 	}
 	for _, region := range layout.Regions {
-		files := region.Blocks
-		if traced {
-			files = nil
-			for _, l := range region.Layers {
-				files = append(files, l.Hot...)
-			}
-		}
-		blocks = append(blocks, ext4.Layout{Blocks: rangesOf[tree.Extent](files)}.Chunks()...)
+		blocks = append(blocks, ext4.Layout{Blocks: rangesOf[tree.Extent](region.Blocks)}.Chunks()...)
 	}
 	return warm.NewList(blocks), nil
 }

@@ -87,9 +87,8 @@ type LayoutLayer struct {
 	Blocks      []LayoutRange     `json:"blocks"`
 	Inodes      []LayoutRange     `json:"inodes"`
 	Directories map[uint32]uint32 `json:"directories"`
-	// Structure are those of Blocks without files' bytes, and Hot those of the files that the trace names.
+	// Structure are those of Blocks without files' bytes: directories, long links, attributes, extent trees.
 	Structure []LayoutRange `json:"structure"`
-	Hot       []LayoutRange `json:"hot,omitempty"`
 }
 
 // ranges converts between the records of this package and of those that it stands on.
@@ -152,7 +151,7 @@ func (l *Layout) check() error {
 	for _, region := range l.Regions {
 		chunks = append(chunks, region.Blocks...)
 		for _, layer := range region.Layers {
-			blocks = append(append(append(blocks, layer.Blocks...), layer.Structure...), layer.Hot...)
+			blocks = append(append(blocks, layer.Blocks...), layer.Structure...)
 		}
 	}
 	for _, r := range chunks {
