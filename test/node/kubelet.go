@@ -173,12 +173,25 @@ func (k *Kubelet) AddPod(t testing.TB, name, manifest string) {
 	}
 }
 
-// WaitForEvent returns the message of a static pod's first event with the given reason. Without an API server, events
-// are nowhere but in the kubelet's log.
+// Event is what the kubelet says of a pod.
+type Event struct {
+	Message string
+	// Time is the kubelet's own, to the microsecond.
+	Time time.Time
+}
+
+// WaitForEvent returns the message of a static pod's first event with the given reason.
 func (k *Kubelet) WaitForEvent(t testing.TB, pod, reason string) string {
 	t.Helper()
-	var message string
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	return k.WaitForEventWithin(t, startLimit, pod, reason).Message
+}
+
+// WaitForEventWithin returns a static pod's first event with the given reason, which may take until the limit. Without
+// an API server, events are nowhere but in the kubelet's log.
+func (k *Kubelet) WaitForEventWithin(t testing.TB, limit time.Duration, pod, reason string) Event {
+	t.Helper()
+	var event Event
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(context.Context) (found bool, err error) {
 		select {
@@ -186,20 +199,20 @@ func (k *Kubelet) WaitForEvent(t testing.TB, pod, reason string) string {
 			return false, fmt.Errorf("the kubelet ended: %v", k.process.ProcessState)
 		default:
 		}
-		message, found, err = k.findEvent(pod, reason)
+		event, found, err = k.findEvent(pod, reason)
 		return found, err
 	})
 	if err != nil {
 		t.Fatalf("waiting for the event %s of pod %s: %v\n%s", reason, pod, err, k.logTail())
 	}
-	return message
+	return event
 }
 
 // findEvent reads the log's lines of the form `… "Event occurred" object="default/pod-node" … reason="…" … message="…"`.
-func (k *Kubelet) findEvent(pod, reason string) (message string, found bool, err error) {
+func (k *Kubelet) findEvent(pod, reason string) (event Event, found bool, err error) {
 	log, err := os.Open(k.logFile)
 	if err != nil {
-		return "", false, err
+		return Event{}, false, err
 	}
 	defer log.Close()
 	lines := bufio.NewScanner(log)
@@ -208,11 +221,27 @@ func (k *Kubelet) findEvent(pod, reason string) (message string, found bool, err
 		line := lines.Text()
 		if strings.Contains(line, `"Event occurred"`) && strings.Contains(line, fmt.Sprintf("object=%q", "default/"+pod+"-"+kubeletNode)) &&
 			strings.Contains(line, fmt.Sprintf("reason=%q", reason)) {
-			_, message, _ = strings.Cut(line, "message=")
-			return message, true, nil
+			_, event.Message, _ = strings.Cut(line, "message=")
+			event.Time, err = logTime(line)
+			return event, true, err
 		}
 	}
-	return "", false, lines.Err()
+	return Event{}, false, lines.Err()
+}
+
+// logTime reads when klog wrote a line, which begins with the level's letter, and leaves the year out: "I1231 23:59:59.999999".
+func logTime(line string) (time.Time, error) {
+	const layout = "20060102 15:04:05.000000"
+	now := time.Now()
+	stamp := fmt.Sprintf("%04d%.*s", now.Year(), len(layout)-len("2006"), line[1:])
+	written, err := time.ParseInLocation(layout, stamp, time.Local)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the time of the kubelet's log line %q: %w", line, err)
+	}
+	if written.After(now) { // in the old year
+		written = written.AddDate(-1, 0, 0)
+	}
+	return written, nil
 }
 
 func (k *Kubelet) logTail() string { return "the kubelet's log ends:\n" + tail(k.logFile) }
