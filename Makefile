@@ -93,6 +93,13 @@ bench-build: bench-programs ## Measure a build beside containerd's pull of the s
 	go test -tags node -c -o $(BIN)/bench/build.test ./test/bench/pull; \
 	CONTAINERD_ASSETS=$$assets $(BIN)/bench/build.test -test.v -test.timeout 2h
 
+.PHONY: bench-node
+bench-node: bench-programs ## Measure from a pod's manifest to its start, pulled and from a volume. As test-node. BENCH_MB="100 1000 4000" BENCH_RUNS=3.
+	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/bench/ ./test/node/probe; \
+	go test -tags node -c -o $(BIN)/bench/node.test ./test/bench/node; \
+	CONTAINERD_ASSETS=$$containerd KUBELET_ASSETS=$$kubelet $(BIN)/bench/node.test -test.v -test.timeout 4h
+
 .PHONY: bench-rebuild
 bench-rebuild: bench-programs ## Measure what a changed set of images costs upon its last snapshot. BENCH_MB=2000.
 	$(BIN)/bench/rebuild
