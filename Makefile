@@ -89,9 +89,9 @@ bench-programs:
 
 .PHONY: bench-build
 bench-build: bench-programs ## Measure a build beside containerd's pull of the same images. Needs what test-node needs. BENCH_MB=1000 BENCH_RUNS=5.
-	assets=$$(hack/containerd-assets.sh); \
+	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \
 	go test -tags node -c -o $(BIN)/bench/build.test ./test/bench/pull; \
-	CONTAINERD_ASSETS=$$assets $(BIN)/bench/build.test -test.v -test.timeout 2h
+	CONTAINERD_ASSETS=$$containerd KUBELET_ASSETS=$$kubelet $(BIN)/bench/build.test -test.v -test.timeout 2h
 
 .PHONY: bench-node
 bench-node: bench-programs ## Measure from a pod's manifest to its start, pulled and from a volume. As test-node. BENCH_MB="100 1000 4000" BENCH_RUNS=3.
@@ -111,12 +111,12 @@ COLD_LATENCY ?= 20ms
 
 .PHONY: bench-cold
 bench-cold: ## Start a container from a volume whose blocks are slow at first touch. Needs what test-node needs, and FUSE.
-	assets=$$(hack/containerd-assets.sh); \
+	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \
 	export CGO_ENABLED=0; \
 	go build -trimpath -o $(BIN)/cold/ ./cmd/larder ./test/bench/cold/app; \
 	(cd hack/slowdisk && GOWORK=off go build -trimpath -o $(BIN)/cold/ .); \
 	go test -tags node -c -o $(BIN)/cold/bench ./test/bench/cold; \
-	CONTAINERD_ASSETS=$$assets $(BIN)/cold/bench -test.timeout 2h -bin $(BIN)/cold \
+	CONTAINERD_ASSETS=$$containerd KUBELET_ASSETS=$$kubelet $(BIN)/cold/bench -test.timeout 2h -bin $(BIN)/cold \
 	  -layers $(COLD_LAYERS) -files $(COLD_FILES) -mb $(COLD_MB) -latency $(COLD_LATENCY)
 
 ##@ Release

@@ -123,7 +123,7 @@ func (b *bench) volume(name, image string, latency time.Duration, warm bool) out
 			b.Fatal(err)
 		}
 	}
-	n := node.Start(b.T, node.Options{Root: disk.containerdRoot(), SandboxImage: b.pause})
+	n := node.Start(b.T, node.Options{Containerd: node.NewestContainerd(b.T), Root: disk.containerdRoot(), SandboxImage: b.pause})
 	started, ready, read := b.start(n)
 	if warm {
 		if err := warming.Wait(); err != nil {
@@ -148,7 +148,7 @@ func (b *bench) pull() outcome {
 	b.Helper()
 	root := filepath.Join(node.NewEmptyDisk(b.T, freshDiskSize+2*1_000_000**mb), "containerd")
 	begun := time.Now()
-	n := node.Start(b.T, node.Options{Root: root, SandboxImage: b.pause})
+	n := node.Start(b.T, node.Options{Containerd: node.NewestContainerd(b.T), Root: root, SandboxImage: b.pause})
 	for _, reference := range []string{b.pause, b.app} {
 		if err := n.CRI.Pull(b.Context(), reference); err != nil {
 			b.Fatal(err)

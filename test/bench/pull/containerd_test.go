@@ -31,7 +31,7 @@ type pull struct {
 // Containerd's start is not measured.
 func pullAll(t *testing.T, root string, references []string) pull {
 	t.Helper()
-	started := node.Start(t, node.Options{Root: root, SandboxImage: references[0]})
+	started := node.Start(t, node.Options{Containerd: node.NewestContainerd(t), Root: root, SandboxImage: references[0]})
 	process := findContainerd(t)
 	before := cpuSeconds(t, process)
 	began := time.Now()
