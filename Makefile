@@ -9,7 +9,7 @@ BIN := $(CURDIR)/bin
 TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
 LINT := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 # Without hack/karpenter: tidying would drop its only line, a module of which nothing but files is used.
-MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.4 hack/slowdisk
+MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.2 hack/containerd/v2.3 hack/containerd/v2.4 hack/slowdisk
 
 ##@ General
 

@@ -42,6 +42,6 @@ MSG
   echo "$dir"
 }
 
-for line in v1.7 v2.1 v2.4; do
+for line in v1.7 v2.1 v2.2 v2.3 v2.4; do
   build_line "$line"
 done

@@ -44,7 +44,7 @@ func TestNodeLargeVolumeIsWhatAPullMakes(t *testing.T) {
 			pulled.Stop(t)
 			t.Logf("pull: %s", time.Since(started).Round(time.Second))
 			differences := node.Compare(node.ReadStore(t, root), node.ReadStore(t, disk.ContainerdRoot()))
-			node.CheckDifferences(t, differences, slices.DeleteFunc(permissions(t, containerd, started), func(p node.Permission) bool {
+			node.CheckDifferences(t, differences, slices.DeleteFunc(permissions(containerd, started), func(p node.Permission) bool {
 				return p.Field == stargzLabels // no layer is of that form here
 			}))
 		})

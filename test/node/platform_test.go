@@ -55,7 +55,7 @@ func TestNodeOtherPlatform(t *testing.T) {
 		puller.Stop(t)
 		pulled := node.ReadStore(t, options.Root)
 		node.CheckDifferences(t, node.Compare(ofRootfs(pulled), ofRootfs(built)),
-			slices.DeleteFunc(permissions(t, containerd, started), func(p node.Permission) bool { return p.Kind != rootfsKind }))
+			slices.DeleteFunc(permissions(containerd, started), func(p node.Permission) bool { return p.Kind != rootfsKind }))
 	})
 }
 
