@@ -21,6 +21,9 @@ import (
 // pollInterval is short, since what is asked is on this machine, and costs a millisecond.
 const pollInterval = 20 * time.Millisecond
 
+// eventLimit ends a wait for what containerd tells its CRI plugin by an event, which a busy machine is late with.
+const eventLimit = time.Minute
+
 // pullLimit ends a pull that hangs, as containerd 2.4.2 does when it cannot unpack one of several layers.
 const pullLimit = 5 * time.Minute
 
@@ -111,6 +114,22 @@ func (c *CRI) Image(ctx context.Context, name string) (*runtimeapi.Image, error)
 		return nil, fmt.Errorf("asking for image %s: %w", name, err)
 	}
 	return response.GetImage(), nil
+}
+
+// WaitUntilPinned waits until CRI knows an image as pinned that a client other than kubelet brought.
+func (c *CRI) WaitUntilPinned(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, eventLimit)
+	defer cancel()
+	var last *runtimeapi.Image
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		var err error
+		last, err = c.Image(ctx, name)
+		return last.GetPinned(), err
+	})
+	if err != nil {
+		return fmt.Errorf("CRI says of %s: %v, want it pinned: %w", name, last, err)
+	}
+	return nil
 }
 
 // Pull pulls an image as kubelet would.

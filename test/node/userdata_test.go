@@ -167,13 +167,17 @@ func TestNodeUserDataOfAL2023(t *testing.T) {
 	checkUnpacked(t, started, pushed)
 	checkPinned(t, started, pushed)
 	host.RunStartPost(t, dropIn, started)
-	checkPause(t, started)
+	if err := started.CRI.WaitUntilPinned(t.Context(), pauseImage); err != nil { // else kubelet would collect it
+		t.Fatal(err)
+	}
 	started.CollectGarbage(t)
 	started.Stop(t)
 
 	again := node.Start(t, node.Options{Containerd: node.NewestContainerd(t), Root: host.Path(containerdRoot), SandboxImage: pauseImage})
 	host.RunStartPost(t, dropIn, again)
-	checkPause(t, again)
+	if err := again.CRI.WaitUntilPinned(t.Context(), pauseImage); err != nil {
+		t.Fatal(err)
+	}
 	checkContainers(t, again, pushed)
 	again.Stop(t)
 	if requests := server.Requests(); len(requests) != asked {
@@ -233,18 +237,6 @@ func hasCapability(t *testing.T, capability uint) bool {
 		t.Fatal(err)
 	}
 	return data[capability/32].Effective&(1<<(capability%32)) != 0
-}
-
-// checkPause asks CRI for the AMI's pause image, which kubelet must not collect.
-func checkPause(t *testing.T, n *node.Node) {
-	t.Helper()
-	image, err := n.CRI.Image(t.Context(), pauseImage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if image == nil || !image.GetPinned() {
-		t.Errorf("CRI says of %s: %v, want it pinned", pauseImage, image)
-	}
 }
 
 // TestNodeUserDataFindsTheVolumeByItself is about an instance whose udev made no link.
