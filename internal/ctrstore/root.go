@@ -84,11 +84,12 @@ func (b *rootBuilder) directory(permissions uint32) *tree.Node {
 }
 
 func (b *rootBuilder) file(ctx context.Context, r io.Reader, size int64, permissions uint32) (*tree.Node, error) {
-	node := &tree.Node{Mode: tree.TypeRegular | permissions, Mtime: b.created, Atime: b.created, Size: size, Links: 1}
-	var err error
-	if size > 0 {
-		node.Extents, err = b.store.Store(ctx, r, size)
+	node := &tree.Node{Mode: tree.TypeRegular | permissions, Mtime: tree.NewTime(b.created), Atime: tree.NewTime(b.created), Size: size, Links: 1}
+	if size == 0 {
+		return node, nil
 	}
+	extents, err := b.store.Store(ctx, r, size)
+	node.Extents = tree.NewExtents(extents)
 	return node, err
 }
 

@@ -46,11 +46,11 @@ func TestRoot(t *testing.T) {
 	var walk func(node *tree.Node, path string)
 	walk = func(node *tree.Node, path string) {
 		got[path] = fmt.Sprintf("%06o", node.Mode)
-		if !node.Mtime.Equal(created) {
-			t.Errorf("%s has the time %v, want %v", path, node.Mtime, created)
+		if !node.Mtime.Time().Equal(created) {
+			t.Errorf("%s has the time %v, want %v", path, node.Mtime.Time(), created)
 		}
 		if !node.IsDirectory() {
-			files[path] = store.files[node.Extents[0].Start]
+			files[path] = store.files[node.Extents.List()[0].Start]
 			if int64(len(files[path])) != node.Size || node.Links != 1 {
 				t.Errorf("%s has size %d and %d links, want %d and 1", path, node.Size, node.Links, len(files[path]))
 			}

@@ -110,7 +110,9 @@ func TestOutOfInodes(t *testing.T) {
 }
 
 func TestFilesThatExt4CannotHold(t *testing.T) {
-	link := func(target string) *tree.Node { return &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: target} }
+	link := func(target string) *tree.Node {
+		return &tree.Node{Mode: tree.TypeSymlink | 0o777, Special: &tree.Special{Target: target}}
+	}
 	attribute := func(name, value string) *tree.Node {
 		return &tree.Node{Mode: tree.TypeFIFO, Xattrs: map[string]string{name: value}}
 	}
@@ -128,7 +130,7 @@ func TestFilesThatExt4CannotHold(t *testing.T) {
 		"a link to nowhere":                  {"dir/bad", link(""), "/dir/bad"},
 		"a link with a zero":                 {"dir/bad", link("a\x00b"), "/dir/bad"},
 		"a link longer than a block":         {"dir/bad", link(strings.Repeat("t", 4096)), "/dir/bad"},
-		"a device beyond Linux's":            {"dir/bad", &tree.Node{Mode: tree.TypeCharDev, Major: 4096}, "/dir/bad"},
+		"a device beyond Linux's":            {"dir/bad", &tree.Node{Mode: tree.TypeCharDev, Special: &tree.Special{Major: 4096}}, "/dir/bad"},
 		"a socket":                           {"dir/bad", &tree.Node{Mode: 0o140000}, "/dir/bad"},
 		"a file whose bytes were not stored": {"dir/bad", &tree.Node{Mode: tree.TypeRegular, Size: 1}, ""},
 		"a name of 256 bytes":                {"dir/bad" + strings.Repeat("d", 253), &tree.Node{Mode: tree.TypeFIFO}, "/dir"},

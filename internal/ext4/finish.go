@@ -152,7 +152,7 @@ func (r *Region) numberTop(p *plan, root, anchor *tree.Node) error {
 
 // writeOwnInodes writes the inodes of files without a name: the journal and the reserved descriptor blocks.
 func (r *Region) writeOwnInodes(ctx context.Context) error {
-	now := r.writer.options.Time
+	now := tree.NewTime(r.writer.options.Time)
 	own := inode{mode: tree.TypeRegular | 0o600, links: 1, atime: now, mtime: now, changed: now}
 
 	resize := own

@@ -40,7 +40,8 @@ func TestFragmentedFile(t *testing.T) {
 	last := regions[2*holes]
 	fragmented := l.file("fragmented", ChunkSize*holes+BlockSize*pieces)
 	content := l.files[len(l.files)-1].stream()
-	if fragmented.Extents, err = last.Store(ctx, content, ChunkSize*holes); err != nil {
+	pieced, err := last.Store(ctx, content, ChunkSize*holes)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for range pieces {
@@ -48,14 +49,15 @@ func TestFragmentedFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fragmented.Extents = append(fragmented.Extents, piece...)
+		pieced = append(pieced, piece...)
 		if _, err := last.Store(ctx, zeros{}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(fragmented.Extents) != holes+pieces {
-		t.Fatalf("the file is in %d pieces, not %d", len(fragmented.Extents), holes+pieces)
+	if len(pieced) != holes+pieces {
+		t.Fatalf("the file is in %d pieces, not %d", len(pieced), holes+pieces)
 	}
+	fragmented.Extents = tree.NewExtents(pieced)
 	anchor := tree.NewDirectory(0o755, modified)
 	b := built{disk: disk, top: tree.NewDirectory(0o755, modified)}
 	b.top.Children["anchor"] = anchor

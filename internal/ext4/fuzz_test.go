@@ -65,7 +65,7 @@ func (l *growingLayer) put(in *instructions, n *tree.Node) *tree.Node {
 		l.directories = append(l.directories, n)
 	} else {
 		n.Links = 1
-		n.Mtime, n.Atime = modified, modified
+		n.Mtime, n.Atime = tree.NewTime(modified), tree.NewTime(modified)
 		l.linkable = append(l.linkable, n)
 	}
 	return n
@@ -86,7 +86,7 @@ func (l *growingLayer) follow(in *instructions) {
 	case 2:
 		l.putFile(in, in.number(3)&(4<<20-1))
 	case 3:
-		l.put(in, &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: strings.Repeat("t", 1+int(in.number(2))%(BlockSize-1))})
+		l.put(in, &tree.Node{Mode: tree.TypeSymlink | 0o777, Special: &tree.Special{Target: strings.Repeat("t", 1+int(in.number(2))%(BlockSize-1))}})
 	case 4:
 		if len(l.linkable) > 0 {
 			n := l.linkable[in.next()%len(l.linkable)]
@@ -98,7 +98,7 @@ func (l *growingLayer) follow(in *instructions) {
 		kind := []uint32{tree.TypeFIFO, tree.TypeCharDev, tree.TypeBlockDev}[in.next()%3]
 		n := l.put(in, &tree.Node{Mode: kind | 0o600})
 		if kind != tree.TypeFIFO {
-			n.Major, n.Minor = uint32(in.number(2)&(1<<12-1)), uint32(in.number(3)&(1<<20-1))
+			n.SetDevice(uint32(in.number(2)&(1<<12-1)), uint32(in.number(3)&(1<<20-1)))
 		}
 	case 6:
 		if l.last.Xattrs == nil {
@@ -112,7 +112,7 @@ func (l *growingLayer) follow(in *instructions) {
 		}
 	case 7:
 		l.last.UID, l.last.GID = uint32(in.number(4)), uint32(in.number(4))
-		l.last.Mtime = time.Unix(in.number(4)-1<<31, in.number(4)%1e9)
+		l.last.Mtime = tree.NewTime(time.Unix(in.number(4)-1<<31, in.number(4)%1e9))
 	case 8:
 		l.putMany(in)
 	case 9:
@@ -126,7 +126,7 @@ func (l *growingLayer) putMany(in *instructions) {
 	count, length := in.number(2)%2048, in.next()
 	for i := range count {
 		name := fmt.Sprintf("%0*d", length%(maxNameLength-4)+4, i)
-		dir.Children[name] = &tree.Node{Mode: tree.TypeFIFO | 0o600, Mtime: modified, Atime: modified, Links: 1}
+		dir.Children[name] = &tree.Node{Mode: tree.TypeFIFO | 0o600, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Links: 1}
 	}
 }
 

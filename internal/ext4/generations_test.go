@@ -155,10 +155,11 @@ func (g *generation) finish(t *testing.T, w *Writer, meta *Region, anchor *tree.
 	for i := range files {
 		f := top.file(fmt.Sprintf("blobs/%d", i), 0)
 		f.Size = int64(len(pattern) % (1 + i))
-		var err error
-		if f.Extents, err = meta.Store(ctx, bytes.NewReader(make([]byte, f.Size)), f.Size); err != nil {
+		extents, err := meta.Store(ctx, bytes.NewReader(make([]byte, f.Size)), f.Size)
+		if err != nil {
 			t.Fatal(err)
 		}
+		f.Extents = tree.NewExtents(extents)
 	}
 	var err error
 	if g.inodes, err = meta.ReserveInodes(ctx, int64(3+files)); err != nil {

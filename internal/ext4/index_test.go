@@ -99,7 +99,7 @@ func indexedLayer() *layer {
 	l := newLayer()
 	for directory, c := range indexedDirectories {
 		for _, name := range c.names() {
-			l.add(directory+"/"+name, &tree.Node{Mode: tree.TypeFIFO | 0o600, Mtime: modified, Atime: modified, Links: 1})
+			l.add(directory+"/"+name, &tree.Node{Mode: tree.TypeFIFO | 0o600, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Links: 1})
 		}
 	}
 	return l

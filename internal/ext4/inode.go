@@ -13,8 +13,8 @@ type inode struct {
 	size                  int64
 	blocks                uint32 // 4 KiB blocks of content, extent tree and attributes
 	flags                 uint32
-	atime, mtime          time.Time
-	changed               time.Time // ctime and crtime
+	atime, mtime          tree.Time
+	changed               tree.Time // ctime and crtime
 	mapping               [mappingSize]byte
 	xattrBlock            uint32
 	inline                []byte
@@ -46,29 +46,17 @@ func (in *inode) encode(b []byte) {
 // sectors is the 512-byte count that st_blocks shows.
 func (in *inode) sectors() uint64 { return uint64(in.blocks) * (BlockSize / 512) }
 
-// Times are stored as 32 signed bits of seconds, two more bits above them, and 30 bits of nanoseconds: from
-// 1901 to 2446.
-const (
-	earliestSecond = -1 << 31
-	latestSecond   = 1<<34 - 1<<31 - 1
-)
-
-// putTime stores a time; one that ext4 cannot hold becomes the nearest that it can, as the kernel does.
-func putTime(seconds, extra []byte, t time.Time) {
-	s, nanoseconds := t.Unix(), t.Nanosecond()
-	if s < earliestSecond {
-		s, nanoseconds = earliestSecond, 0
-	} else if s > latestSecond {
-		s, nanoseconds = latestSecond, 0
-	}
+// putTime stores a time as 32 signed bits of seconds, two more bits above them, and 30 bits of nanoseconds.
+func putTime(seconds, extra []byte, t tree.Time) {
+	s, nanoseconds := t.Unix()
 	le.PutUint32(seconds, uint32(s))
 	epoch := uint32((s-int64(int32(s)))>>32) & 3
-	le.PutUint32(extra, uint32(nanoseconds)<<2|epoch)
+	le.PutUint32(extra, nanoseconds<<2|epoch)
 }
 
-func getTime(seconds, extra []byte) time.Time {
+func getTime(seconds, extra []byte) tree.Time {
 	more := le.Uint32(extra)
-	return time.Unix(int64(int32(le.Uint32(seconds)))+int64(more&3)<<32, int64(more>>2))
+	return tree.NewTime(time.Unix(int64(int32(le.Uint32(seconds)))+int64(more&3)<<32, int64(more>>2)))
 }
 
 func checkDevice(major, minor uint32) error {
@@ -97,6 +85,6 @@ func getDevice(mapping []byte) (major, minor uint32) {
 }
 
 // nodeInode fills in what an inode takes straight from its node.
-func nodeInode(n *tree.Node, changed time.Time) *inode {
+func nodeInode(n *tree.Node, changed tree.Time) *inode {
 	return &inode{mode: n.Mode, uid: n.UID, gid: n.GID, atime: n.Atime, mtime: n.Mtime, changed: changed}
 }

@@ -31,11 +31,13 @@ func TestFileAboveFourGiB(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := []byte("the last bytes")
-	large := &tree.Node{Mode: tree.TypeRegular | 0o644, Mtime: modified, Atime: modified, Size: size, Links: 1}
+	large := &tree.Node{Mode: tree.TypeRegular | 0o644, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Size: size, Links: 1}
 	content := io.MultiReader(io.LimitReader(zeros{}, size-int64(len(end))), bytes.NewReader(end))
-	if large.Extents, err = region.Store(ctx, content, size); err != nil {
+	extents, err := region.Store(ctx, content, size)
+	if err != nil {
 		t.Fatal(err)
 	}
+	large.Extents = tree.NewExtents(extents)
 	root := tree.NewDirectory(0o755, modified)
 	root.Children["large"] = large
 	layout, err := region.WriteTree(ctx, root)

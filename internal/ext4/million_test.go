@@ -30,7 +30,7 @@ func millionFiles(b *testing.B, r *Region) *tree.Node {
 					b.Fatal(err)
 				}
 				inner.Children[fmt.Sprintf("file-%d.js", k)] = &tree.Node{
-					Mode: tree.TypeRegular | 0o644, Mtime: modified, Atime: modified, Size: 100, Extents: extents, Links: 1,
+					Mode: tree.TypeRegular | 0o644, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Size: 100, Extents: tree.NewExtents(extents), Links: 1,
 				}
 			}
 		}

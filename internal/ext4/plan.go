@@ -177,15 +177,15 @@ func (p *plan) checkNode(place int32) error {
 	n := p.entries[place].node
 	switch n.Type() {
 	case tree.TypeRegular:
-		if have := int64(blockCount(n.Extents)); have != (n.Size+BlockSize-1)/BlockSize {
+		if have := int64(blockCount(n.Extents.List())); have != (n.Size+BlockSize-1)/BlockSize {
 			return fmt.Errorf("%s: a file of %d bytes has %d blocks", p.path(place), n.Size, have)
 		}
 	case tree.TypeSymlink:
-		if target := n.Target; target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
+		if target := n.Target(); target == "" || len(target) >= BlockSize || strings.ContainsRune(target, 0) {
 			return p.unstorable(place, fmt.Errorf("a symbolic link's target has to have 1 to %d bytes, none of them zero", BlockSize-1))
 		}
 	case tree.TypeCharDev, tree.TypeBlockDev:
-		if err := checkDevice(n.Major, n.Minor); err != nil {
+		if err := checkDevice(n.Device()); err != nil {
 			return p.unstorable(place, err)
 		}
 	case tree.TypeDirectory, tree.TypeFIFO:

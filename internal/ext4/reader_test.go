@@ -127,8 +127,8 @@ func TestTimesBeyondTheFormat(t *testing.T) {
 		"too late":       {time.Unix(1<<40, 5), time.Unix(1<<34-1<<31-1, 0)},
 	} {
 		b := make([]byte, 8)
-		putTime(b, b[4:], test.give)
-		if got := getTime(b, b[4:]); !got.Equal(test.want) {
+		putTime(b, b[4:], tree.NewTime(test.give))
+		if got := getTime(b, b[4:]).Time(); !got.Equal(test.want) {
 			t.Errorf("%s is read back as %v", reason, got)
 		}
 	}

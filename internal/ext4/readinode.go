@@ -65,9 +65,10 @@ func (r *Reader) node(b storedInode) (*tree.Node, error) {
 	case tree.TypeRegular:
 		n.Size = b.size()
 	case tree.TypeCharDev, tree.TypeBlockDev:
-		n.Major, n.Minor = getDevice(b.mapping())
+		n.SetDevice(getDevice(b.mapping()))
 	case tree.TypeSymlink:
-		n.Target, err = r.target(b)
+		n.Special = &tree.Special{}
+		n.Special.Target, err = r.target(b)
 	}
 	return n, err
 }

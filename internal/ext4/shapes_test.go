@@ -78,7 +78,7 @@ var shapes = map[string]shape{
 			f := l.file("z/first", 5000)
 			l.link("a/second", f)
 			l.link("a/third", f)
-			link := l.add("a/link", &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: "x", Mtime: modified, Atime: modified, Links: 1})
+			link := l.add("a/link", &tree.Node{Mode: tree.TypeSymlink | 0o777, Special: &tree.Special{Target: "x"}, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Links: 1})
 			l.link("b/link", link)
 		}),
 	},
@@ -93,7 +93,7 @@ var shapes = map[string]shape{
 				time.Unix(-1<<31, 0), time.Unix(-1, 999_999_999), time.Unix(0, 0), time.Unix(1<<31, 5), time.Unix(1<<32, 1), time.Unix(1<<34-1<<31-1, 999_999_999),
 			} {
 				f := l.file(fmt.Sprint(at.Unix()), 0)
-				f.Mtime, f.Atime = at, at.Add(0)
+				f.Mtime, f.Atime = tree.NewTime(at), tree.NewTime(at)
 			}
 		}),
 	},
@@ -154,19 +154,19 @@ var shapes = map[string]shape{
 
 func addAllTypes(l *layer) {
 	at := func(n *tree.Node) *tree.Node {
-		n.Mtime, n.Atime, n.Links = modified, modified.Add(time.Hour), 1
+		n.Mtime, n.Atime, n.Links = tree.NewTime(modified), tree.NewTime(modified.Add(time.Hour)), 1
 		return n
 	}
 	l.file("regular", 10).UID = 70_000
 	l.add("directory", tree.NewDirectory(0o2770, modified)).GID = 1 << 31
 	l.add("fifo", at(&tree.Node{Mode: tree.TypeFIFO | 0o600}))
 	l.add("whiteout", at(&tree.Node{Mode: tree.TypeCharDev}))
-	l.add("null", at(&tree.Node{Mode: tree.TypeCharDev | 0o666, Major: 1, Minor: 3}))
-	l.add("disk", at(&tree.Node{Mode: tree.TypeBlockDev | 0o660, Major: 259, Minor: 70_000}))
-	l.add("largest", at(&tree.Node{Mode: tree.TypeBlockDev | 0o660, Major: 4095, Minor: 1<<20 - 1}))
-	l.add("minor", at(&tree.Node{Mode: tree.TypeCharDev | 0o660, Major: 0, Minor: 256}))
+	l.add("null", at(&tree.Node{Mode: tree.TypeCharDev | 0o666, Special: &tree.Special{Major: 1, Minor: 3}}))
+	l.add("disk", at(&tree.Node{Mode: tree.TypeBlockDev | 0o660, Special: &tree.Special{Major: 259, Minor: 70_000}}))
+	l.add("largest", at(&tree.Node{Mode: tree.TypeBlockDev | 0o660, Special: &tree.Special{Major: 4095, Minor: 1<<20 - 1}}))
+	l.add("minor", at(&tree.Node{Mode: tree.TypeCharDev | 0o660, Special: &tree.Special{Major: 0, Minor: 256}}))
 	for _, length := range []int{1, 59, 60, 61, 4095} {
-		l.add(fmt.Sprint("link", length), at(&tree.Node{Mode: tree.TypeSymlink | 0o777, Target: strings.Repeat("t", length)}))
+		l.add(fmt.Sprint("link", length), at(&tree.Node{Mode: tree.TypeSymlink | 0o777, Special: &tree.Special{Target: strings.Repeat("t", length)}}))
 	}
 	l.file("setuid", 1).Mode = tree.TypeRegular | 0o6755
 }
@@ -188,7 +188,7 @@ func addAttributes(l *layer) {
 	set("acl", map[string]string{"system.posix_acl_access": userACL})
 	directory := l.add("directory", tree.NewDirectory(0o755, modified))
 	directory.Xattrs = map[string]string{"system.posix_acl_access": userACL, "system.posix_acl_default": defaultACL}
-	l.add("link", &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: strings.Repeat("t", 59), Mtime: modified, Atime: modified, Links: 1,
+	l.add("link", &tree.Node{Mode: tree.TypeSymlink | 0o777, Special: &tree.Special{Target: strings.Repeat("t", 59)}, Mtime: tree.NewTime(modified), Atime: tree.NewTime(modified), Links: 1,
 		Xattrs: map[string]string{"trusted.large": strings.Repeat("v", 500)}})
 }
 

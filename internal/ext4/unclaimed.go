@@ -14,7 +14,7 @@ func (r *Region) claim(p *plan) ([]span, error) {
 		if e.node.Type() != tree.TypeRegular {
 			continue
 		}
-		for _, extent := range e.node.Extents {
+		for _, extent := range e.node.Extents.List() {
 			if extent.Count > 0 {
 				claimed = append(claimed, span(extent))
 			}
@@ -31,7 +31,7 @@ func (r *Region) claim(p *plan) ([]span, error) {
 // fileAt returns the place of the last file that has the extent.
 func (p *plan) fileAt(extent tree.Extent) int32 {
 	for i, e := range slices.Backward(p.entries) {
-		if e.node.Type() == tree.TypeRegular && slices.Contains(e.node.Extents, extent) {
+		if e.node.Type() == tree.TypeRegular && slices.Contains(e.node.Extents.List(), extent) {
 			return int32(i)
 		}
 	}

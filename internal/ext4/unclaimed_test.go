@@ -174,8 +174,8 @@ func TestFilesInBlocksThatAreNotTheirs(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := newLayer()
-			l.file("a", size).Extents = stored
-			l.file("dir/b", size).Extents = extents(stored[0])
+			l.file("a", size).Extents = tree.NewExtents(stored)
+			l.file("dir/b", size).Extents = tree.NewExtents(extents(stored[0]))
 			_, err = regions[0].WriteTree(ctx, l.root)
 			if want := fmt.Sprintf("/dir/b: block %d", extents(stored[0])[0].Start); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got error %v, want one that says %q", err, want)

@@ -68,9 +68,10 @@ func (u *usage) blocksOf(n *tree.Node) (int64, error) {
 		}
 		blocks += int64(index.blocks())
 	case tree.TypeRegular:
-		blocks += int64(blockCount(n.Extents)) + int64(extentTreeBlocks(n.Extents))
+		extents := n.Extents.List()
+		blocks += int64(blockCount(extents)) + int64(extentTreeBlocks(extents))
 	case tree.TypeSymlink:
-		if len(n.Target) >= mappingSize {
+		if len(n.Target()) >= mappingSize {
 			blocks++
 		}
 	}

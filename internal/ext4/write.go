@@ -89,7 +89,7 @@ func (r *Region) writeEntries(ctx context.Context, p *plan, xattrs xattrEncoder)
 
 func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder xattrEncoder) error {
 	e := p.entries[place]
-	in := nodeInode(e.node, r.writer.options.Time)
+	in := nodeInode(e.node, tree.NewTime(r.writer.options.Time))
 	in.links = e.links
 	xattrs, err := encoder.encode(e.node.Xattrs)
 	if err != nil {
@@ -109,11 +109,12 @@ func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder x
 		err = r.writeDirectory(ctx, p, place, in)
 	case tree.TypeRegular:
 		in.size = e.node.Size
-		err = r.mapBlocks(ctx, in, e.node.Extents)
+		err = r.mapBlocks(ctx, in, e.node.Extents.List())
 	case tree.TypeSymlink:
-		err = r.writeSymlink(ctx, e.node.Target, in)
+		err = r.writeSymlink(ctx, e.node.Target(), in)
 	case tree.TypeCharDev, tree.TypeBlockDev:
-		putDevice(in.mapping[:], e.node.Major, e.node.Minor)
+		major, minor := e.node.Device()
+		putDevice(in.mapping[:], major, minor)
 	}
 	if err != nil {
 		return err

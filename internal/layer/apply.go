@@ -8,7 +8,6 @@ import (
 	"io"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
@@ -50,7 +49,7 @@ type applier struct {
 
 type directoryTimes struct {
 	name         string
-	mtime, atime time.Time
+	mtime, atime tree.Time
 }
 
 func newApplier(store Store, spec Spec) *applier {
@@ -145,7 +144,7 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 		return err
 	}
 	if header.Typeflag == tar.TypeDir {
-		a.times = append(a.times, directoryTimes{name, boundTime(header.ModTime), accessTime(header)})
+		a.times = append(a.times, directoryTimes{name, modTime(header), accessTime(header)})
 	}
 	return nil
 }
@@ -207,7 +206,7 @@ func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Re
 	case tar.TypeLink:
 		return a.linkTarget(header.Linkname)
 	case tar.TypeSymlink:
-		return &tree.Node{Mode: tree.TypeSymlink, Target: header.Linkname}, checkTarget(header.Linkname)
+		return &tree.Node{Mode: tree.TypeSymlink, Special: &tree.Special{Target: header.Linkname}}, checkTarget(header.Linkname)
 	case tar.TypeFifo:
 		return &tree.Node{Mode: tree.TypeFIFO}, nil
 	case tar.TypeChar:
@@ -231,7 +230,7 @@ func (a *applier) newFile(ctx context.Context, size int64, content io.Reader) (*
 	if err != nil {
 		return nil, &storeError{err}
 	}
-	node.Extents = extents
+	node.Extents = tree.NewExtents(extents)
 	return node, nil
 }
 

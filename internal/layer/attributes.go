@@ -37,16 +37,18 @@ var (
 	maxTime = time.Unix(0, math.MaxInt64).UTC()
 )
 
-func boundTime(t time.Time) time.Time {
+func boundTime(t time.Time) tree.Time {
 	if t.Before(minTime) || t.After(maxTime) {
-		return minTime
+		t = minTime
 	}
-	return t.UTC()
+	return tree.NewTime(t)
 }
 
-func accessTime(header *tar.Header) time.Time {
+func modTime(header *tar.Header) tree.Time { return boundTime(header.ModTime) }
+
+func accessTime(header *tar.Header) tree.Time {
 	if header.AccessTime.Before(header.ModTime) {
-		return boundTime(header.ModTime)
+		return modTime(header)
 	}
 	return boundTime(header.AccessTime)
 }
@@ -76,7 +78,7 @@ func (a *applier) setAttributes(node *tree.Node, header *tar.Header) error {
 	if node.Type() == tree.TypeSymlink {
 		node.Mode = tree.TypeSymlink | 0o777
 	}
-	node.Mtime, node.Atime = boundTime(header.ModTime), accessTime(header)
+	node.Mtime, node.Atime = modTime(header), accessTime(header)
 	applyModeToACL(node)
 	return nil
 }
@@ -159,5 +161,7 @@ func newDevice(fileType uint32, header *tar.Header) (*tree.Node, error) {
 		return nil, fmt.Errorf("the device number %d:%d is out of range: Linux has up to %d:%d",
 			header.Devmajor, header.Devminor, maxMajor, maxMinor)
 	}
-	return &tree.Node{Mode: fileType, Major: uint32(header.Devmajor), Minor: uint32(header.Devminor)}, nil
+	node := &tree.Node{Mode: fileType}
+	node.SetDevice(uint32(header.Devmajor), uint32(header.Devminor))
+	return node, nil
 }

@@ -85,8 +85,8 @@ func inheritedFrom(path []byte, origin *tree.Node) Inherited {
 		Mode:     origin.Mode,
 		UID:      origin.UID,
 		GID:      origin.GID,
-		Modified: origin.Mtime.UTC(),
-		Accessed: origin.Atime.UTC(),
+		Modified: origin.Mtime.Time(),
+		Accessed: origin.Atime.Time(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(origin.Xattrs)) {
 		if inheritable(name) {

@@ -49,7 +49,7 @@ func (m *memory) Store(_ context.Context, r io.Reader, size int64) ([]tree.Exten
 
 func (m *memory) content(node *tree.Node) string {
 	var content []byte
-	for _, extent := range node.Extents {
+	for _, extent := range node.Extents.List() {
 		content = append(content, m.blocks[extent.Start*blockSize:(extent.Start+extent.Count)*blockSize]...)
 	}
 	return string(content[:node.Size])
@@ -160,14 +160,15 @@ func list(root *tree.Node, store *memory) map[string]string {
 }
 
 func describe(node *tree.Node, store *memory) string {
-	line := fmt.Sprintf("%06o %d:%d @%d", node.Mode, node.UID, node.GID, node.Mtime.Unix())
+	line := fmt.Sprintf("%06o %d:%d @%d", node.Mode, node.UID, node.GID, node.Mtime.Time().Unix())
 	switch node.Type() {
 	case tree.TypeRegular:
 		line += fmt.Sprintf(" %q", store.content(node))
 	case tree.TypeSymlink:
-		line += " -> " + node.Target
+		line += " -> " + node.Target()
 	case tree.TypeCharDev, tree.TypeBlockDev:
-		line += fmt.Sprintf(" %d,%d", node.Major, node.Minor)
+		major, minor := node.Device()
+		line += fmt.Sprintf(" %d,%d", major, minor)
 	}
 	if !node.IsDirectory() && node.Links != 1 {
 		line += fmt.Sprintf(" links=%d", node.Links)

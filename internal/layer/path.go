@@ -105,10 +105,10 @@ func resolve(root *tree.Node, child childAt, name string) (place, error) {
 			return place{}, fmt.Errorf("following %q: %w", name, errLinks)
 		}
 		components = components[:len(components)-1]
-		if strings.HasPrefix(node.Target, "/") {
+		if strings.HasPrefix(node.Target(), "/") {
 			components, nodes = nil, nodes[:1]
 		}
-		rest = append(strings.Split(node.Target, "/"), rest...)
+		rest = append(strings.Split(node.Target(), "/"), rest...)
 	}
 	return newPlace(components, nodes), nil
 }

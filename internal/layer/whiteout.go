@@ -64,7 +64,7 @@ func (a *applier) addWhiteout(directory *tree.Node, name string, header *tar.Hea
 		return err
 	}
 	whiteout := &tree.Node{
-		Mode: tree.TypeCharDev, UID: uid, GID: gid, Mtime: minTime, Atime: minTime, Links: 1,
+		Mode: tree.TypeCharDev, UID: uid, GID: gid, Mtime: tree.NewTime(minTime), Atime: tree.NewTime(minTime), Links: 1,
 	}
 	a.giveACLs(directory, whiteout)
 	applyModeToACL(whiteout)

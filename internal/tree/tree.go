@@ -20,41 +20,43 @@ const (
 )
 
 // Node is one inode. Two names that lead to the same *Node are hard links.
+//
+// There may be millions: it has 80 bytes, and what few nodes need is behind a pointer.
 type Node struct {
 	// Mode is st_mode: one of the file types above and the twelve permission bits.
 	Mode uint32
 	// UID and GID are the numeric owner and group, all 32 bits.
 	UID, GID uint32
-	// Mtime and Atime are kept to the nanosecond.
-	Mtime, Atime time.Time
+	// Links is the number of names of a node that is not a directory.
+	Links uint32
+	// Mtime and Atime are when the content was changed and read last.
+	Mtime, Atime Time
 	// Xattrs maps full names ("security.capability") to raw values.
 	Xattrs map[string]string
+	// Size is a regular file's length in bytes.
+	Size int64
+	// Extents says where a regular file's bytes are: together they hold Size rounded up to whole 4 KiB blocks.
+	Extents Extents
+	// Children is nil for everything but directories.
+	Children map[string]*Node
+	// Special is nil for everything but symbolic links and devices other than 0:0.
+	Special *Special
+}
+
+// Special is what only symbolic links and device nodes have.
+type Special struct {
 	// Target is a symbolic link's target.
 	Target string
 	// Major and Minor are a device node's numbers.
 	Major, Minor uint32
-	// Size is a regular file's length in bytes.
-	Size int64
-	// Extents says where a regular file's bytes are, in file order and without gaps: together they hold
-	// Size rounded up to whole 4 KiB blocks.
-	Extents []Extent
-	// Links is the number of names of a node that is not a directory.
-	Links uint32
-	// Children is nil for everything but directories.
-	Children map[string]*Node
-}
-
-// Extent is a run of 4 KiB filesystem blocks.
-type Extent struct {
-	Start, Count uint32
 }
 
 // NewDirectory returns an empty directory with the given permission bits, owned by root.
 func NewDirectory(permissions uint32, modified time.Time) *Node {
 	return &Node{
 		Mode:     TypeDirectory | permissions,
-		Mtime:    modified,
-		Atime:    modified,
+		Mtime:    NewTime(modified),
+		Atime:    NewTime(modified),
 		Children: map[string]*Node{},
 	}
 }
@@ -64,6 +66,30 @@ func (n *Node) Type() uint32 { return n.Mode & TypeMask }
 
 // IsDirectory tells whether the node can have children.
 func (n *Node) IsDirectory() bool { return n.Type() == TypeDirectory }
+
+// Target returns a symbolic link's target, which is empty for everything else.
+func (n *Node) Target() string {
+	if n.Special == nil {
+		return ""
+	}
+	return n.Special.Target
+}
+
+// Device returns a device node's numbers, which are zero for everything else.
+func (n *Node) Device() (major, minor uint32) {
+	if n.Special == nil {
+		return 0, 0
+	}
+	return n.Special.Major, n.Special.Minor
+}
+
+// SetDevice sets a device node's numbers.
+func (n *Node) SetDevice(major, minor uint32) {
+	n.Special = nil
+	if major != 0 || minor != 0 {
+		n.Special = &Special{Major: major, Minor: minor}
+	}
+}
 
 // Names returns the names of a directory's children in byte order.
 func (n *Node) Names() []string {

@@ -43,7 +43,7 @@ func describeFiles(t *testing.T, filesystem *ext4.Reader, directory string) map[
 		case tree.TypeRegular:
 			text += " " + content(t, filesystem, name)
 		case tree.TypeSymlink:
-			text += " -> " + node.Target
+			text += " -> " + node.Target()
 		}
 		if first, linked := firsts[entry.Inode]; linked {
 			text = "same as " + first

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/tree"
@@ -25,9 +24,11 @@ func (b *build) storeHot(ctx context.Context, layout *Layout, root, snapshots, f
 	}
 	text := list.Encode()
 	file.Size = int64(len(text))
-	if file.Extents, err = b.meta.Store(ctx, bytes.NewReader(text), file.Size); err != nil {
+	extents, err := b.meta.Store(ctx, bytes.NewReader(text), file.Size)
+	if err != nil {
 		return fmt.Errorf("storing the list of what is read first: %w", err)
 	}
+	file.Extents = tree.NewExtents(extents)
 	return nil
 }
 
@@ -57,7 +58,7 @@ func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, 
 
 // filesBelow returns the blocks of all files in a tree but for those below the given directory.
 func filesBelow(node, without *tree.Node) []tree.Extent {
-	blocks := slices.Clone(node.Extents)
+	blocks := node.Extents.List()
 	for _, name := range node.Names() {
 		if child := node.Children[name]; child != without {
 			blocks = append(blocks, filesBelow(child, without)...)

@@ -48,7 +48,8 @@ func cover(lower, upper *tree.Node) {
 
 // isWhiteout tells overlayfs's mark of a removed file. A device of these numbers that a layer itself has is one too.
 func isWhiteout(node *tree.Node) bool {
-	return node.Type() == tree.TypeCharDev && node.Major == 0 && node.Minor == 0
+	major, minor := node.Device()
+	return node.Type() == tree.TypeCharDev && major == 0 && minor == 0
 }
 
 // release takes away names, so that the link counts of files with others stay right.

@@ -68,7 +68,7 @@ func (b *build) fillContainerd(ctx context.Context, _ *Layout) (root, regions *t
 
 // newRecord is one of Larder's own files, still empty.
 func newRecord() *tree.Node {
-	return &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: epoch, Atime: epoch, Links: 1}
+	return &tree.Node{Mode: tree.TypeRegular | 0o600, Mtime: tree.NewTime(epoch), Atime: tree.NewTime(epoch), Links: 1}
 }
 
 // storeLayout fills the layout record's file.
@@ -78,9 +78,11 @@ func (b *build) storeLayout(ctx context.Context, layout *Layout, file *tree.Node
 		return fmt.Errorf("encoding the layout record: %w", err)
 	}
 	file.Size = int64(len(data))
-	if file.Extents, err = b.meta.Store(ctx, bytes.NewReader(data), file.Size); err != nil {
+	extents, err := b.meta.Store(ctx, bytes.NewReader(data), file.Size)
+	if err != nil {
 		return fmt.Errorf("storing the layout record: %w", err)
 	}
+	file.Extents = tree.NewExtents(extents)
 	return nil
 }
 

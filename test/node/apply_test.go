@@ -149,10 +149,11 @@ func (c *contents) Store(_ context.Context, r io.Reader, _ int64) ([]tree.Extent
 }
 
 func (c *contents) of(node *tree.Node) []byte {
-	if len(node.Extents) == 0 {
+	extents := node.Extents.List()
+	if len(extents) == 0 {
 		return nil
 	}
-	return c.files[node.Extents[0].Start]
+	return c.files[extents[0].Start]
 }
 
 // randomLayer makes a tar of a few names, so that its entries meet each other and those of other layers.

@@ -37,9 +37,9 @@ func (s Store) addNode(layer, path string, node *tree.Node, content func(*tree.N
 	facts["mode"] = "0" + strconv.FormatUint(uint64(node.Mode), 8)
 	facts["uid"] = fmt.Sprint(node.UID)
 	facts["gid"] = fmt.Sprint(node.GID)
-	facts["rdev"] = fmt.Sprint(unix.Mkdev(node.Major, node.Minor))
+	facts["rdev"] = fmt.Sprint(unix.Mkdev(node.Device()))
 	facts["nlink"] = fmt.Sprint(node.Links)
-	facts["mtime"] = node.Mtime.UTC().Format(time.RFC3339Nano)
+	facts["mtime"] = node.Mtime.Time().Format(time.RFC3339Nano)
 	for name, value := range node.Xattrs {
 		facts["xattr "+name] = strconv.QuoteToASCII(value)
 	}
@@ -59,8 +59,8 @@ func (s Store) addNode(layer, path string, node *tree.Node, content func(*tree.N
 		sum := sha256.Sum256(content(node))
 		facts["content"] = "sha256:" + hex.EncodeToString(sum[:])
 	case tree.TypeSymlink:
-		facts["content"] = node.Target
-		facts["size"] = fmt.Sprint(len(node.Target))
+		facts["content"] = node.Target()
+		facts["size"] = fmt.Sprint(len(node.Target()))
 		return
 	}
 	facts["size"] = fmt.Sprint(node.Size)

@@ -54,7 +54,8 @@ func describe(t *testing.T, filesystem *ext4.Reader, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("%o %d:%d %q -> %q %d:%d %s", node.Mode, node.UID, node.GID, node.Xattrs, node.Target, node.Major, node.Minor, node.Mtime.UTC())
+	major, minor := node.Device()
+	text := fmt.Sprintf("%o %d:%d %q -> %q %d:%d %s", node.Mode, node.UID, node.GID, node.Xattrs, node.Target(), major, minor, node.Mtime.Time())
 	if node.Type() != tree.TypeRegular {
 		return text
 	}
