@@ -36,14 +36,33 @@ type plan struct {
 }
 
 func newPlan(root, anchor *tree.Node, roots map[*tree.Node]uint32) (*plan, error) {
-	p := &plan{places: map[*tree.Node]int32{}, anchor: anchor, roots: roots, linked: map[*tree.Node]bool{}}
+	p := &plan{anchor: anchor, roots: roots, linked: map[*tree.Node]bool{}}
 	if !root.IsDirectory() {
 		return nil, errors.New("the root of a tree has to be a directory")
 	}
+	// To grow would take twice as much, at the moment at which a build needs the most memory.
+	directories := map[*tree.Node]bool{}
+	p.entries = make([]entry, 0, 1+p.countNames(root, directories))
+	p.places = make(map[*tree.Node]int32, len(directories))
 	if err := p.add(root, 0); err != nil {
 		return nil, err
 	}
 	return p, p.addChildren(0)
+}
+
+// countNames counts the names below a directory that are not in seen: there may be circles, which add refuses.
+func (p *plan) countNames(directory *tree.Node, seen map[*tree.Node]bool) int {
+	if _, written := p.roots[directory]; written || seen[directory] {
+		return 0
+	}
+	seen[directory] = true
+	count := len(directory.Children)
+	for _, child := range directory.Children {
+		if child.IsDirectory() {
+			count += p.countNames(child, seen)
+		}
+	}
+	return count
 }
 
 func (p *plan) add(n *tree.Node, up int32) error {

@@ -36,9 +36,11 @@ type applier struct {
 	// implicit has the directories that came to be as another entry's parent.
 	implicit      map[*tree.Node]*implicitDirectory
 	implicitOrder []*implicitDirectory
-	// heirs are the nodes whose access control lists depend on the layers below, in the order of their creation.
+	// heirs are the directories whose access control lists depend on the layers below, in the order of their creation,
+	// and ownAccess has what an entry gave an access list, or took it, since there are any.
 	heirs     map[*tree.Node]*aclHeir
 	heirOrder []*aclHeir
+	ownAccess map[*tree.Node]bool
 	// emptied are the bottom layer's directories whose opaque marker was obeyed: a second one is ignored.
 	emptied map[*tree.Node]bool
 	// times are set at the end, by name: what is written into a directory must not change them.
@@ -54,13 +56,14 @@ type directoryTimes struct {
 
 func newApplier(store Store, spec Spec) *applier {
 	return &applier{
-		store:    store,
-		bottom:   spec.Bottom,
-		limit:    spec.Limit,
-		root:     tree.NewDirectory(0o755, minTime),
-		implicit: map[*tree.Node]*implicitDirectory{},
-		heirs:    map[*tree.Node]*aclHeir{},
-		emptied:  map[*tree.Node]bool{},
+		store:     store,
+		bottom:    spec.Bottom,
+		limit:     spec.Limit,
+		root:      tree.NewDirectory(0o755, minTime),
+		implicit:  map[*tree.Node]*implicitDirectory{},
+		heirs:     map[*tree.Node]*aclHeir{},
+		ownAccess: map[*tree.Node]bool{},
+		emptied:   map[*tree.Node]bool{},
 	}
 }
 

@@ -2,27 +2,33 @@ package layer
 
 import (
 	"archive/tar"
+	"fmt"
 
 	"github.com/larder-dev/larder/internal/tree"
 )
 
-// aclHeir is a node that inherits access control lists which depend on the layers below: an implicit directory
+// aclHeir is a directory that inherits access control lists which depend on the layers below: an implicit directory
 // gets its default list from there, and what is made in it gets that list in turn.
 type aclHeir struct {
 	node *tree.Node
+	// made are the files that were made in it: those of a layer that lists no directories are all here.
+	made []*tree.Node
 	// above is the heir that the node was made in; nil for an implicit directory in one whose list was known.
 	above *aclHeir
 	// implicit is set for an implicit directory.
 	implicit *implicitDirectory
-	// list is the default list that a directory hands on, as long as no entry gives it another: first the one
-	// of the directory that it was made in, then the one from below.
+	// list is the default list that it hands on, as long as no entry gives it another: first the one of the
+	// directory that it was made in, then the one from below.
 	list string
-	// ownAccess and ownDefault say that an entry gave the node a list, or took it.
-	ownAccess, ownDefault bool
+	// ownDefault says that an entry gave it a default list, or took it.
+	ownDefault bool
 }
 
-// heirCost is what an heir needs in memory with its place in a map, in bytes.
-const heirCost = 128
+// heirCost is what an heir needs in memory with its place in a map, and madeCost what a file made in it does, in bytes.
+const (
+	heirCost = 160
+	madeCost = 16
+)
 
 // giveACLs gives a new node the lists of the directory that it is made in, or notes that it will get them.
 func (a *applier) giveACLs(directory, node *tree.Node) {
@@ -30,7 +36,12 @@ func (a *applier) giveACLs(directory, node *tree.Node) {
 		return
 	}
 	if heir := a.heirs[directory]; heir != nil && !heir.ownDefault {
-		a.addHeir(&aclHeir{node: node, above: heir})
+		if node.IsDirectory() {
+			a.addHeir(&aclHeir{node: node, above: heir})
+			return
+		}
+		heir.made = append(heir.made, node)
+		a.cost += madeCost
 		return
 	}
 	list := directory.Xattrs[aclDefault]
@@ -70,24 +81,48 @@ func (a *applier) addHeir(heir *aclHeir) {
 
 // noteACLs keeps the lists that an entry gives a node from being inherited over.
 func (a *applier) noteACLs(node *tree.Node, header *tar.Header) {
-	heir := a.heirs[node]
-	if heir == nil {
+	if len(a.heirs) == 0 {
 		return
 	}
 	if _, own := aclOf(header, aclAccess); own {
-		heir.ownAccess = true
+		a.ownAccess[node] = true
 	}
-	if _, own := aclOf(header, aclDefault); own {
-		heir.ownDefault = true
+	if heir := a.heirs[node]; heir != nil {
+		if _, own := aclOf(header, aclDefault); own {
+			heir.ownDefault = true
+		}
 	}
 }
 
-// settle gives the node its lists, when the heir above has its own and an implicit directory has its origin.
-func (h *aclHeir) settle() {
+// settleACLs gives the heirs, and what was made in them, their lists, when implicit directories have their origins.
+func (d *Diff) settleACLs() error {
+	inherit := func(node *tree.Node, access string) {
+		if !d.ownAccess[node] && access != "" {
+			putXattr(node, aclAccess, access)
+			applyModeToACL(node)
+		}
+	}
+	for _, heir := range d.heirs {
+		access := heir.settle()
+		d.cost += listCost(heir.list) * int64(1+len(heir.made))
+		if err := checkCost(d.cost); err != nil {
+			return fmt.Errorf("inheriting access control lists: %w", err)
+		}
+		inherit(heir.node, access)
+		for _, node := range heir.made {
+			inherit(node, heir.list)
+		}
+	}
+	d.heirs, d.ownAccess = nil, nil
+	return nil
+}
+
+// settle gives a directory its default list and returns its access list, when the heir above has its own.
+func (h *aclHeir) settle() (access string) {
 	if h.above != nil {
 		h.list = h.above.list
 	}
-	access := h.list
+	access = h.list
 	if h.implicit != nil && h.implicit.origin != nil {
 		// The kernel replaces a list even if it is told to create the attribute (XATTR_CREATE), as containerd does.
 		if below := h.implicit.origin.Xattrs[aclAccess]; below != "" {
@@ -97,11 +132,8 @@ func (h *aclHeir) settle() {
 			h.list = below
 		}
 	}
-	if !h.ownAccess && access != "" {
-		putXattr(h.node, aclAccess, access)
-		applyModeToACL(h.node)
-	}
-	if !h.ownDefault && h.node.IsDirectory() {
+	if !h.ownDefault {
 		putXattr(h.node, aclDefault, h.list)
 	}
+	return access
 }

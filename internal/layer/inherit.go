@@ -90,14 +90,8 @@ func (d *Diff) Inherit(lower []Lower) error {
 			return fmt.Errorf("inheriting from lower layers: %w", checkCost(d.cost))
 		}
 	}
-	for _, heir := range d.heirs {
-		heir.settle()
-		if d.cost += listCost(heir.list); checkCost(d.cost) != nil {
-			return fmt.Errorf("inheriting access control lists: %w", checkCost(d.cost))
-		}
-	}
-	d.heirs, d.inherited = nil, true
-	return nil
+	d.inherited = true
+	return d.settleACLs()
 }
 
 func (i *implicitDirectory) inherit(origin *tree.Node) {

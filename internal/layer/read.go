@@ -29,9 +29,10 @@ type Diff struct {
 	// implicit are the parents without an entry when they were first needed, upper ones first.
 	implicit  []*implicitDirectory
 	inherited bool
-	// heirs and cost are the applier's.
-	heirs []*aclHeir
-	cost  int64
+	// heirs, ownAccess and cost are the applier's.
+	heirs     []*aclHeir
+	ownAccess map[*tree.Node]bool
+	cost      int64
 }
 
 // Root returns the directory that the overlayfs snapshotter calls "fs". It is complete after [Diff.Inherit].
@@ -80,6 +81,6 @@ func Read(ctx context.Context, blob io.Reader, spec Spec, store Store) (*Diff, e
 	}
 	return &Diff{
 		root: applier.root, bottom: spec.Bottom, implicit: applier.implicitOrder, inherited: spec.Bottom,
-		heirs: applier.heirOrder, cost: applier.cost,
+		heirs: applier.heirOrder, ownAccess: applier.ownAccess, cost: applier.cost,
 	}, nil
 }
