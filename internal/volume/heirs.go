@@ -1,6 +1,6 @@
 package volume
 
-// The trees of all layers together need more memory than everything else, about 250 bytes for each file. A tree is
+// The trees of all layers together need more memory than everything else, about 150 bytes for each file. A tree is
 // let go when it is written and when all layers above have looked into it for what they inherit.
 
 // countHeirs notes for each snapshot how many will look at its tree: itself, and all those above it.
