@@ -76,6 +76,13 @@ func (b *blockStore) release(sum digest) error {
 	return nil
 }
 
+// drop lets go of what is in memory. Files stay.
+func (b *blockStore) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.memory)
+}
+
 func (b *blockStore) read(sum digest) ([]byte, error) {
 	b.mu.Lock()
 	data, ok := b.memory[sum]

@@ -123,9 +123,11 @@ func NewForTest(t testing.TB, options Options) *Server {
 	return s
 }
 
-// Close lets running calls end, but not those that are stuck.
+// Close lets running calls end, but not those that are stuck, and drops the blocks that are in memory: package testing
+// holds what a finished subtest's cleanup knew, such as this server, until the test around it is finished too.
 func (s *Server) Close() error {
 	close(s.stopped)
+	defer s.blocks.drop()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	s.closeUnused()

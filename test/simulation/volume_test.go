@@ -31,7 +31,9 @@ func TestVolumeHistories(t *testing.T) {
 	for seed := range *histories {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			newHistory(t, seed).run()
+			h := newHistory(t, seed)
+			defer h.stop()
+			h.run()
 		})
 	}
 }
@@ -57,11 +59,6 @@ func newHistory(t *testing.T, seed uint64) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
 	h := &history{
 		T: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), server: server,
 		registry: image.NewClient(image.Options{}),
@@ -71,6 +68,13 @@ func newHistory(t *testing.T, seed uint64) *history {
 		h.size = 2 // little space: reservations shrink, layers overflow
 	}
 	return h
+}
+
+// stop is no cleanup of the test, which would hold the registry's layers until the last history is finished.
+func (h *history) stop() {
+	if err := h.server.Stop(); err != nil {
+		h.Error(err)
+	}
 }
 
 func (h *history) run() {
