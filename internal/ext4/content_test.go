@@ -32,6 +32,8 @@ const label = "system_u:object_r:cache_t:s0"
 type layer struct {
 	root  *tree.Node
 	files []*source
+	// hot are the nodes that a start reads.
+	hot map[*tree.Node]bool
 }
 
 type source struct {
@@ -166,13 +168,17 @@ func tryBuild(o Options, regions []packed, through *shuffler) (built, error) {
 func fill(ctx context.Context, r *Region, layers []*layer, through *shuffler) error {
 	for _, l := range layers {
 		for _, f := range l.files {
-			extents, err := r.Store(ctx, through.wrap(f.stream()), f.node.Size)
+			store := r.Store
+			if l.hot[f.node] {
+				store = r.StoreHot
+			}
+			extents, err := store(ctx, through.wrap(f.stream()), f.node.Size)
 			if err != nil {
 				return err
 			}
 			f.node.Extents = tree.NewExtents(extents)
 		}
-		if _, err := r.WriteTree(ctx, l.root); err != nil {
+		if _, err := r.WriteTree(ctx, l.root, l.hot); err != nil {
 			return err
 		}
 	}

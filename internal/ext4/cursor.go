@@ -15,6 +15,9 @@ type blockCursor struct {
 	isOpen bool
 }
 
+// used tells whether a chunk was begun.
+func (c *blockCursor) used() bool { return c.buffer != nil }
+
 func (c *blockCursor) full() bool { return !c.isOpen || c.filled == ChunkSize }
 
 // space is the rest of the open chunk.

@@ -99,7 +99,7 @@ func TestOutOfInodes(t *testing.T) {
 		l.file(fmt.Sprint("d/", i), 0)
 	}
 	_, regions := newTestWriter(t, 0)
-	_, err = regions[0].WriteTree(context.Background(), l.root)
+	_, err = regions[0].WriteTree(context.Background(), l.root, nil)
 	var full *OutOfInodes
 	if !errors.As(err, &full) {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestFilesThatExt4CannotHold(t *testing.T) {
 			l := newLayer()
 			l.add(test.name, test.node)
 			_, regions := newTestWriter(t, 0)
-			_, err := regions[0].WriteTree(context.Background(), l.root)
+			_, err := regions[0].WriteTree(context.Background(), l.root, nil)
 			if err == nil || !strings.Contains(err.Error(), "bad") {
 				t.Errorf("the error does not name the file: %v", err)
 			}
@@ -176,7 +176,7 @@ func TestNamesThatAreNone(t *testing.T) {
 		root := tree.NewDirectory(0o755, modified)
 		root.Children[name] = tree.NewDirectory(0o755, modified)
 		_, regions := newTestWriter(t, 0)
-		_, err := regions[0].WriteTree(context.Background(), root)
+		_, err := regions[0].WriteTree(context.Background(), root, nil)
 		var unstorable *UnstorableError
 		if !errors.As(err, &unstorable) || unstorable.Path != "/" {
 			t.Errorf("%q was written as a name, or the wrong error: %v", name, err)
@@ -190,7 +190,7 @@ func TestDirectoryWithTwoParents(t *testing.T) {
 	l.add("b/again", twice)
 	twice.Children["cycle"] = twice
 	_, regions := newTestWriter(t, 0)
-	_, err := regions[0].WriteTree(context.Background(), l.root)
+	_, err := regions[0].WriteTree(context.Background(), l.root, nil)
 	var unstorable *UnstorableError
 	if err == nil || errors.As(err, &unstorable) {
 		t.Errorf("a directory was written with several parents, or a layer is blamed for it: %v", err)
@@ -229,7 +229,7 @@ func TestWaiting(t *testing.T) {
 			return err
 		},
 		"for inodes": func(ctx context.Context, r *Region) error {
-			_, err := r.WriteTree(ctx, newLayer().root)
+			_, err := r.WriteTree(ctx, newLayer().root, nil)
 			return err
 		},
 		"to be closed": func(ctx context.Context, r *Region) error { return r.Close(ctx) },
@@ -301,7 +301,7 @@ func TestFinishRefuses(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			w, regions := newTestWriter(t, 0, 0)
 			written := newLayer().root
-			if _, err := regions[0].WriteTree(ctx, written); err != nil {
+			if _, err := regions[0].WriteTree(ctx, written, nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := regions[0].Close(ctx); err != nil {

@@ -152,6 +152,7 @@ func (r *Region) numberTop(p *plan, root, anchor *tree.Node) error {
 
 // writeOwnInodes writes the inodes of files without a name: the journal and the reserved descriptor blocks.
 func (r *Region) writeOwnInodes(ctx context.Context) error {
+	r.into = &r.blocks // the journal may need an extent tree
 	now := tree.NewTime(r.writer.options.Time)
 	own := inode{mode: tree.TypeRegular | 0o600, links: 1, atime: now, mtime: now, changed: now}
 

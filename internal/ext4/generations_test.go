@@ -245,6 +245,9 @@ func randomLayer(random *rand.Rand) *layer {
 		l.file("twice", random.Int64N(1<<19))
 	}
 	l.file("twice", random.Int64N(1<<20))
+	if random.IntN(2) == 0 {
+		l.heat(func(int) bool { return random.IntN(4) == 0 })
+	}
 	return l
 }
 

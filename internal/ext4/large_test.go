@@ -40,7 +40,7 @@ func TestFileAboveFourGiB(t *testing.T) {
 	large.Extents = tree.NewExtents(extents)
 	root := tree.NewDirectory(0o755, modified)
 	root.Children["large"] = large
-	layout, err := region.WriteTree(ctx, root)
+	layout, err := region.WriteTree(ctx, root, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,10 @@ type TreeLayout struct {
 	// Structure are those of Blocks that do not hold files' bytes, in ascending order: what finding and opening a
 	// file reads. KeepRegion does not need them.
 	Structure []tree.Extent
+	// Hot are those of Blocks that belong to the tree's hot nodes, and HotInodes are those nodes' own numbers, both in
+	// ascending order. KeepRegion does not need them.
+	Hot       []tree.Extent
+	HotInodes []Range
 	// Inodes are the numbers of the tree's inodes, in ascending order.
 	Inodes []Range
 	// Directories counts the directories among them by block group.

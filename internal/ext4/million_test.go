@@ -68,7 +68,7 @@ func BenchmarkMillionFiles(b *testing.B) {
 		held := func(m *runtime.MemStats) uint64 { return m.HeapAlloc }
 		allocated := func(m *runtime.MemStats) uint64 { return m.TotalAlloc }
 		report("planned-B/inode", held, func() (any, error) { return newPlan(root, nil, nil) })
-		report("written-B/inode", allocated, func() (any, error) { return r.WriteTree(context.Background(), root) })
+		report("written-B/inode", allocated, func() (any, error) { return r.WriteTree(context.Background(), root, nil) })
 		report("usage-B/inode", allocated, func() (any, error) {
 			_, _, err := w.UsageOf(root)
 			return nil, err

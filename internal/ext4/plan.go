@@ -3,6 +3,7 @@ package ext4
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -24,6 +25,8 @@ type plan struct {
 	entries []entry
 	// places has the places of all nodes that could be reached twice: of directories and of files with more links.
 	places map[*tree.Node]int32
+	// hot are the nodes that are numbered and written first; nil for none.
+	hot map[*tree.Node]bool
 	// parent is the inode number of the root's "..".
 	parent uint32
 	// anchor is the directory whose children may be roots written before, and roots are those; both are nil
@@ -214,10 +217,27 @@ func (p *plan) checkNode(place int32) error {
 	return nil
 }
 
+// inOrder yields the places of the entries in the order of their numbers: the hot ones come first.
+func (p *plan) inOrder() iter.Seq[int32] {
+	passes := []bool{true, false}
+	if len(p.hot) == 0 {
+		passes = passes[1:]
+	}
+	return func(yield func(int32) bool) {
+		for _, hot := range passes {
+			for place := range p.entries {
+				if p.hot[p.entries[place].node] == hot && !yield(int32(place)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // number gives the next inode number to each entry that has none.
 func (p *plan) number(numbers []Range) {
-	for i := range p.entries {
-		if e := &p.entries[i]; e.number == 0 {
+	for place := range p.inOrder() {
+		if e := &p.entries[place]; e.number == 0 {
 			next := &numbers[0]
 			e.number = next.Start
 			next.Start++

@@ -11,7 +11,7 @@ import (
 )
 
 // Region is a part of the filesystem that owns whole chunks of blocks and of inodes. It is used by one
-// goroutine at a time, and holds at most two chunks in memory.
+// goroutine at a time, and holds at most two chunks in memory; with hot files three.
 type Region struct {
 	writer *Writer
 	number int
@@ -21,13 +21,19 @@ type Region struct {
 
 	// reservation is what the region reserved, and reserved what of it is not in use yet.
 	reservation, reserved []span
-	blocks                blockCursor
-	inodes                inodeCursor
+	// blocks and hot fill chunks of their own, so that who reads what is hot touches no chunk of other files. The
+	// second is used from the first hot file on.
+	blocks, hot blockCursor
+	inodes      inodeCursor
+	// into is the one of the two that takes what belongs to the entry that is being written.
+	into *blockCursor
 	// unclaimed are the blocks of stored files that no tree has so far.
 	unclaimed []span
 	// placed are the blocks of the tree that is being written, files' own not among them.
 	placed []span
-	trees  []TreeLayout
+	// hotPlaced are those of them that belong to hot entries.
+	hotPlaced []span
+	trees     []TreeLayout
 	// top are the inodes of the filesystem's root, lost+found, anchor and all else that Finish writes, once they
 	// are reserved.
 	top []span
@@ -51,10 +57,20 @@ func (r *Region) Reserved() []tree.Extent {
 // the reservation is used up it waits for the region's turn, and fails with *OutOfBlocks when the filesystem is
 // full.
 func (r *Region) Store(ctx context.Context, rd io.Reader, size int64) ([]tree.Extent, error) {
+	return r.storeFile(ctx, &r.blocks, rd, size)
+}
+
+// StoreHot is Store for a file that is read when a container starts. Such files have chunks to themselves, together
+// with what WriteTree writes of its hot entries.
+func (r *Region) StoreHot(ctx context.Context, rd io.Reader, size int64) ([]tree.Extent, error) {
+	return r.storeFile(ctx, &r.hot, rd, size)
+}
+
+func (r *Region) storeFile(ctx context.Context, into *blockCursor, rd io.Reader, size int64) ([]tree.Extent, error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
-	extents, err := r.store(ctx, rd, size)
+	extents, err := r.store(ctx, into, rd, size)
 	if err != nil {
 		return nil, r.lost("storing a file", err)
 	}
@@ -76,11 +92,11 @@ func (r *Region) Close(ctx context.Context) error {
 	if err := r.waitTurn(ctx); err != nil {
 		return r.lost("waiting to close", err)
 	}
-	if err := errors.Join(r.blocks.flush(ctx, r.writer.to), r.inodes.flush(ctx, r.writer.to)); err != nil {
+	if err := errors.Join(r.blocks.flush(ctx, r.writer.to), r.hot.flush(ctx, r.writer.to), r.inodes.flush(ctx, r.writer.to)); err != nil {
 		return r.lost("closing", err)
 	}
 	r.closed = true
-	r.blocks.buffer, r.inodes.buffer = nil, nil
+	r.blocks.buffer, r.hot.buffer, r.inodes.buffer = nil, nil, nil
 	for _, rest := range r.reserved {
 		r.writer.chunks.give(rest)
 	}
@@ -125,15 +141,15 @@ func (r *Region) waitTurn(ctx context.Context) error {
 }
 
 // store fills blocks with a file, beginning a new one and leaving the rest of the last one zero.
-func (r *Region) store(ctx context.Context, rd io.Reader, size int64) ([]tree.Extent, error) {
+func (r *Region) store(ctx context.Context, into *blockCursor, rd io.Reader, size int64) ([]tree.Extent, error) {
 	var extents []tree.Extent
 	for left := size; left > 0; {
-		if r.blocks.full() {
-			if err := r.nextChunk(ctx, left); err != nil {
+		if into.full() {
+			if err := r.nextChunk(ctx, into, left); err != nil {
 				return nil, err
 			}
 		}
-		space := r.blocks.space()
+		space := into.space()
 		space = space[:min(left, int64(len(space)))]
 		if n, err := io.ReadFull(rd, space); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -141,7 +157,7 @@ func (r *Region) store(ctx context.Context, rd io.Reader, size int64) ([]tree.Ex
 			}
 			return nil, fmt.Errorf("reading byte %d of %d: %w", size-left+int64(n), size, err)
 		}
-		extents = appendRun(extents, r.blocks.advance(len(space)))
+		extents = appendRun(extents, into.advance(len(space)))
 		left -= int64(len(space))
 	}
 	return extents, nil
@@ -149,7 +165,7 @@ func (r *Region) store(ctx context.Context, rd io.Reader, size int64) ([]tree.Ex
 
 // storeBytes stores what belongs to the tree that is being written.
 func (r *Region) storeBytes(ctx context.Context, content []byte) ([]tree.Extent, error) {
-	extents, err := r.store(ctx, bytes.NewReader(content), int64(len(content)))
+	extents, err := r.store(ctx, r.into, bytes.NewReader(content), int64(len(content)))
 	r.placed = append(r.placed, convert[span](extents)...)
 	return extents, err
 }
@@ -158,13 +174,13 @@ func (r *Region) storeBytes(ctx context.Context, content []byte) ([]tree.Extent,
 func (r *Region) storeBlocks(ctx context.Context, count int, fill func(i int, block []byte)) ([]tree.Extent, error) {
 	var extents []tree.Extent
 	for i := range count {
-		if r.blocks.full() {
-			if err := r.nextChunk(ctx, int64(count-i)*BlockSize); err != nil {
+		if r.into.full() {
+			if err := r.nextChunk(ctx, r.into, int64(count-i)*BlockSize); err != nil {
 				return nil, err
 			}
 		}
-		fill(i, r.blocks.space()[:BlockSize])
-		extents = appendRun(extents, r.blocks.advance(BlockSize))
+		fill(i, r.into.space()[:BlockSize])
+		extents = appendRun(extents, r.into.advance(BlockSize))
 	}
 	r.placed = append(r.placed, convert[span](extents)...)
 	return extents, nil
@@ -172,13 +188,13 @@ func (r *Region) storeBlocks(ctx context.Context, count int, fill func(i int, bl
 
 // nextChunk hands over the chunk of blocks that is full and begins another one: the next of the reservation,
 // or the lowest free one.
-func (r *Region) nextChunk(ctx context.Context, need int64) error {
-	if err := r.blocks.flush(ctx, r.writer.to); err != nil {
+func (r *Region) nextChunk(ctx context.Context, into *blockCursor, need int64) error {
+	if err := into.flush(ctx, r.writer.to); err != nil {
 		return err
 	}
 	if len(r.reserved) > 0 {
 		first := &r.reserved[0]
-		r.blocks.open(first.Start)
+		into.open(first.Start)
 		first.Start++
 		first.Count--
 		if first.Count == 0 {
@@ -193,7 +209,7 @@ func (r *Region) nextChunk(ctx context.Context, need int64) error {
 	if taken.Count == 0 {
 		return &OutOfBlocks{Need: need, Have: 0}
 	}
-	r.blocks.open(taken.Start)
+	into.open(taken.Start)
 	return nil
 }
 

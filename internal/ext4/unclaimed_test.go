@@ -176,7 +176,7 @@ func TestFilesInBlocksThatAreNotTheirs(t *testing.T) {
 			l := newLayer()
 			l.file("a", size).Extents = tree.NewExtents(stored)
 			l.file("dir/b", size).Extents = tree.NewExtents(extents(stored[0]))
-			_, err = regions[0].WriteTree(ctx, l.root)
+			_, err = regions[0].WriteTree(ctx, l.root, nil)
 			if want := fmt.Sprintf("/dir/b: block %d", extents(stored[0])[0].Start); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got error %v, want one that says %q", err, want)
 			}

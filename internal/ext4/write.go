@@ -11,23 +11,26 @@ import (
 // region's turn. The root's ".." leads to the anchor directory, where Finish expects it among the children. It
 // fails with *OutOfInodes or *OutOfBlocks when the filesystem is full, and with *UnstorableError when a file
 // would not fit a larger one either.
-func (r *Region) WriteTree(ctx context.Context, root *tree.Node) (TreeLayout, error) {
+//
+// Nodes of the tree that are hot, if any, have the first inodes and come first; where the region has hot files, what
+// belongs to these nodes is beside those.
+func (r *Region) WriteTree(ctx context.Context, root *tree.Node, hot map[*tree.Node]bool) (TreeLayout, error) {
 	if err := r.begin(ctx); err != nil {
 		return TreeLayout{}, err
 	}
-	layout, err := r.writeTree(ctx, root)
+	layout, err := r.writeTree(ctx, root, hot)
 	if err != nil {
 		return TreeLayout{}, r.lost("writing a tree", err)
 	}
 	return layout, nil
 }
 
-func (r *Region) writeTree(ctx context.Context, root *tree.Node) (TreeLayout, error) {
+func (r *Region) writeTree(ctx context.Context, root *tree.Node, hot map[*tree.Node]bool) (TreeLayout, error) {
 	p, err := newPlan(root, nil, nil)
 	if err != nil {
 		return TreeLayout{}, err
 	}
-	p.parent = anchorInode
+	p.parent, p.hot = anchorInode, hot
 	claimed, err := r.claim(p)
 	if err != nil {
 		return TreeLayout{}, err
@@ -58,15 +61,21 @@ func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayou
 		Structure:   convert[tree.Extent](structure),
 		Directories: map[uint32]uint32{},
 	}
-	r.placed = nil
-	inodes := nameless
+	hotBlocks := r.hotPlaced
+	r.placed, r.hotPlaced = nil, nil
+	inodes, hotInodes := nameless, []span(nil)
 	for _, e := range p.entries {
 		inodes = appendRun(inodes, span{Start: e.number, Count: 1})
 		if e.node.IsDirectory() {
 			layout.Directories[(e.number-1)/inodesPerGroup]++
 		}
+		if p.hot[e.node] {
+			hotInodes = appendRun(hotInodes, span{Start: e.number, Count: 1})
+			hotBlocks = append(hotBlocks, convert[span](e.node.Extents)...)
+		}
 	}
 	layout.Inodes = convert[Range](join(inodes))
+	layout.Hot, layout.HotInodes = convert[tree.Extent](join(hotBlocks)), convert[Range](join(hotInodes))
 	r.trees = append(r.trees, layout)
 	return layout
 }
@@ -75,16 +84,31 @@ func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayou
 // not rise with the places in the plan, come first: all of them are in one chunk.
 func (r *Region) writeEntries(ctx context.Context, p *plan, xattrs xattrEncoder) error {
 	for _, own := range []bool{true, false} {
-		for place := range p.entries {
+		for place := range p.inOrder() {
 			if own != (p.entries[place].number <= anchorInode) {
 				continue
 			}
-			if err := r.writeEntry(ctx, p, int32(place), xattrs); err != nil {
+			if err := r.writeBeside(ctx, p, place, xattrs); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// writeBeside writes an entry beside the hot files if it is hot and there are any.
+func (r *Region) writeBeside(ctx context.Context, p *plan, place int32, xattrs xattrEncoder) error {
+	hot := p.hot[p.entries[place].node]
+	r.into = &r.blocks
+	if hot && r.hot.used() {
+		r.into = &r.hot
+	}
+	before := len(r.placed)
+	err := r.writeEntry(ctx, p, place, xattrs)
+	if hot {
+		r.hotPlaced = append(r.hotPlaced, r.placed[before:]...)
+	}
+	return err
 }
 
 func (r *Region) writeEntry(ctx context.Context, p *plan, place int32, encoder xattrEncoder) error {

@@ -213,7 +213,7 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) e
 	}
 	state, source := &b.snapshots[i], b.source(i).layer
 	state.root = ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
-	placed, err := region.WriteTree(ctx, state.root)
+	placed, err := region.WriteTree(ctx, state.root, nil)
 	if err != nil {
 		return err
 	}
