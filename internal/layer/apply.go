@@ -130,7 +130,8 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 	if err != nil {
 		return err
 	}
-	if err := checkPath(parent.String() + "/" + base); err != nil {
+	where := path.Join(parent.String(), base)
+	if err := checkPath(where); err != nil {
 		return err
 	}
 	directory, err := a.ensureDirectory(parent.components)
@@ -143,7 +144,7 @@ func (a *applier) apply(ctx context.Context, header *tar.Header, content io.Read
 	if err := checkComponent(base); err != nil {
 		return err
 	}
-	if err := a.write(ctx, directory, base, header, content); err != nil {
+	if err := a.write(ctx, directory, where, header, content); err != nil {
 		return err
 	}
 	if header.Typeflag == tar.TypeDir {
@@ -170,7 +171,8 @@ func checkCost(cost int64) error {
 }
 
 // write puts the entry in its directory, in place of what was there.
-func (a *applier) write(ctx context.Context, directory *tree.Node, base string, header *tar.Header, content io.Reader) error {
+func (a *applier) write(ctx context.Context, directory *tree.Node, where string, header *tar.Header, content io.Reader) error {
+	base := path.Base(where)
 	existing := directory.Children[base]
 	if header.Typeflag == tar.TypeDir && existing != nil && existing.IsDirectory() {
 		if note := a.implicit[existing]; note != nil {
@@ -182,7 +184,7 @@ func (a *applier) write(ctx context.Context, directory *tree.Node, base string, 
 	if header.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
-	node, err := a.newNode(ctx, header, content)
+	node, err := a.newNode(ctx, where, header, content)
 	if err != nil {
 		return err
 	}
@@ -200,12 +202,12 @@ func (a *applier) write(ctx context.Context, directory *tree.Node, base string, 
 }
 
 // newNode returns the entry's inode without its attributes: a new one, or the one that a hard link shares.
-func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Reader) (*tree.Node, error) {
+func (a *applier) newNode(ctx context.Context, where string, header *tar.Header, content io.Reader) (*tree.Node, error) {
 	switch header.Typeflag {
 	case tar.TypeDir:
 		return tree.NewDirectory(0, minTime), nil
 	case tar.TypeReg, tar.TypeGNUSparse:
-		return a.newFile(ctx, header.Size, content)
+		return a.newFile(ctx, where, header.Size, content)
 	case tar.TypeLink:
 		return a.linkTarget(header.Linkname)
 	case tar.TypeSymlink:
@@ -220,7 +222,7 @@ func (a *applier) newNode(ctx context.Context, header *tar.Header, content io.Re
 	return nil, fmt.Errorf("the entry type %q is unknown", header.Typeflag)
 }
 
-func (a *applier) newFile(ctx context.Context, size int64, content io.Reader) (*tree.Node, error) {
+func (a *applier) newFile(ctx context.Context, where string, size int64, content io.Reader) (*tree.Node, error) {
 	node := &tree.Node{Mode: tree.TypeRegular, Size: size}
 	if size == 0 {
 		return node, nil
@@ -229,7 +231,7 @@ func (a *applier) newFile(ctx context.Context, size int64, content io.Reader) (*
 		return nil, &LimitError{Limit: a.limit}
 	}
 	a.stored += size
-	extents, err := a.store.Store(ctx, content, size)
+	extents, err := a.store.Store(ctx, where, content, size)
 	if err != nil {
 		return nil, &storeError{err}
 	}

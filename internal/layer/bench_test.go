@@ -134,7 +134,7 @@ func BenchmarkRead(b *testing.B) {
 // forget is a Store that keeps nothing.
 type forget struct{}
 
-func (forget) Store(_ context.Context, r io.Reader, _ int64) ([]tree.Extent, error) {
+func (forget) Store(_ context.Context, _ string, r io.Reader, _ int64) ([]tree.Extent, error) {
 	_, err := io.Copy(io.Discard, r)
 	return nil, err
 }

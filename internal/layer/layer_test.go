@@ -30,7 +30,7 @@ type memory struct {
 	limit  int64
 }
 
-func (m *memory) Store(_ context.Context, r io.Reader, size int64) ([]tree.Extent, error) {
+func (m *memory) Store(_ context.Context, _ string, r io.Reader, size int64) ([]tree.Extent, error) {
 	if m.limit > 0 && size > m.limit {
 		return nil, errors.New("no space left in the store")
 	}

@@ -17,9 +17,10 @@ import (
 const tarBuffer = 32 << 10
 
 // Store keeps the bytes of regular files and says where. It is called in the order of the tar, for files
-// that have bytes, and must read all of them: size is in bytes.
+// that have bytes, and must read all of them: size is in bytes. The path is the file's in the layer's tree, without
+// symbolic links on the way: "usr/bin/true". Hard links come later, as names of the same file.
 type Store interface {
-	Store(ctx context.Context, r io.Reader, size int64) ([]tree.Extent, error)
+	Store(ctx context.Context, path string, r io.Reader, size int64) ([]tree.Extent, error)
 }
 
 // Diff is what one layer adds to those below it.

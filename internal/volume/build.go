@@ -200,7 +200,8 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 }
 
 func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) error {
-	diff, err := b.readLayer(ctx, region, b.source(i), b.snapshots[i].parent < 0)
+	from := b.source(i)
+	diff, err := b.readLayer(ctx, b.store(region, from), from, b.snapshots[i].parent < 0)
 	if err != nil {
 		return err
 	}
@@ -211,9 +212,9 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) e
 	if err := diff.Inherit(lower); err != nil {
 		return err
 	}
-	state, source := &b.snapshots[i], b.source(i).layer
+	state, source := &b.snapshots[i], from.layer
 	state.root = ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
-	placed, err := region.WriteTree(ctx, state.root, nil)
+	placed, err := region.WriteTree(ctx, state.root, b.plan.trace.hotNodes(state.root, diff.Root()))
 	if err != nil {
 		return err
 	}
@@ -241,7 +242,15 @@ func (b *build) finish(i int) {
 	b.looked(i)
 }
 
-func (b *build) readLayer(ctx context.Context, region *ext4.Region, source source, bottom bool) (*layer.Diff, error) {
+// store keeps the files of a layer. A small one is not divided, since all of it together is hardly more than a chunk.
+func (b *build) store(region *ext4.Region, from source) layer.Store {
+	if from.layer.Descriptor.Size <= smallLayer {
+		return layerStore{region: region}
+	}
+	return layerStore{region: region, trace: b.plan.trace}
+}
+
+func (b *build) readLayer(ctx context.Context, store layer.Store, source source, bottom bool) (*layer.Diff, error) {
 	blob, err := b.layers.OpenLayer(ctx, source.repository, source.layer)
 	if err != nil {
 		return nil, err
@@ -250,7 +259,7 @@ func (b *build) readLayer(ctx context.Context, region *ext4.Region, source sourc
 	counted := &countingReader{Reader: blob, count: func(n int64) { b.progress(b.read.Add(n), b.total.Load()) }}
 	diff, err := layer.Read(ctx, counted, layer.Spec{
 		DiffID: source.layer.DiffID, Bottom: bottom, Limit: b.plan.Size,
-	}, region)
+	}, store)
 	if errors.Is(err, layer.ErrContent) {
 		// A blob that was altered seldom decompresses either. Its own digest, at its end, says which it is.
 		if _, blobErr := io.Copy(io.Discard, blob); blobErr != nil {

@@ -28,6 +28,9 @@ type imageFiles struct {
 // planFiles plans the images' files. They are written through one region: no volume is ever built upon this one, so
 // nothing has to stay in place.
 func (p *Plan) planFiles() error {
+	if p.trace != nil {
+		return &FormatError{Format: Files, Err: errors.New("a trace is of containers' layers, and plain files are laid in the order of the tars: leave it out")}
+	}
 	if err := checkOnePlatform(p.Images); err != nil {
 		return &FormatError{Format: Files, Err: err}
 	}
@@ -124,7 +127,7 @@ func (b *build) readFiles(ctx context.Context, files imageFiles) (*tree.Node, er
 	var lower []layer.Lower // nearest first
 	var trees []*tree.Node
 	for i, source := range files.layers {
-		diff, err := b.readLayer(ctx, b.meta, source, i == 0)
+		diff, err := b.readLayer(ctx, layerStore{region: b.meta}, source, i == 0)
 		if err == nil {
 			err = diff.Inherit(lower)
 		}

@@ -36,7 +36,7 @@ func FuzzLayout(f *testing.F) {
 			t.Errorf("a record that was written cannot be read: %v", err)
 		}
 		base := &base{layout: layout}
-		if plan, err := newPlan(kinds[0], []image.Image{testImage("app", mib, kib)}, 0, base); err == nil && plan.Size < layout.Size {
+		if plan, err := newPlan(kinds[0], []image.Image{testImage("app", mib, kib)}, 0, base, nil); err == nil && plan.Size < layout.Size {
 			t.Errorf("a volume of %d bytes was planned upon one of %d", plan.Size, layout.Size)
 		}
 		keep(layout, base)

@@ -32,8 +32,8 @@ func (b *build) storeHot(ctx context.Context, layout *Layout, root, snapshots, f
 	return nil
 }
 
-// hotList has the blocks in the order of their use: for mounting, then containerd's databases and blobs, then what
-// finding files in the layers takes, then all files.
+// hotList has the blocks in the order of their use: for mounting, then containerd's databases and blobs, then the
+// traced files with what finding them takes, then what finding files in the layers takes, then all files.
 func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, error) {
 	blocks, err := ext4.MountChunks(b.plan.kind.filesystemSize(layout.Size))
 	if err != nil {
@@ -43,6 +43,14 @@ func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, 
 	blocks = append(blocks, top.Chunks()...)
 	// The directories of containerd's root come behind its files, in what is left of the reservation.
 	blocks = append(blocks, ext4.Layout{Blocks: rangesOf[tree.Extent](layout.Meta)}.Chunks()...)
+	for _, region := range layout.Regions {
+		var traced ext4.Layout
+		for _, l := range region.Layers {
+			traced.Blocks = append(traced.Blocks, rangesOf[tree.Extent](l.Hot)...)
+			traced.Inodes = append(traced.Inodes, rangesOf[ext4.Range](l.HotInodes)...)
+		}
+		blocks = append(blocks, traced.Chunks()...)
+	}
 	for _, region := range layout.Regions {
 		structure := ext4.Layout{Inodes: rangesOf[ext4.Range](region.Inodes)}
 		for _, l := range region.Layers {

@@ -13,7 +13,7 @@ import (
 // baseOf pretends that images were built, each region as large as it was planned.
 func baseOf(t *testing.T, size int64, images ...image.Image) *base {
 	t.Helper()
-	plan, err := newPlan(kinds[0], images, size, nil)
+	plan, err := newPlan(kinds[0], images, size, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestPlanKeepsLayers(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan, err := newPlan(kinds[0], c.next, 0, baseOf(t, 0, testImage("app", mib, 2*mib, 3*mib)))
+			plan, err := newPlan(kinds[0], c.next, 0, baseOf(t, 0, testImage("app", mib, 2*mib, 3*mib)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestPlanKeepsLayers(t *testing.T) {
 func TestPlanReadsAnUnknownBlob(t *testing.T) {
 	base := baseOf(t, 0, testImage("app", mib, 2*mib))
 	base.layout.Regions[1].Layers[0].Blob = "sha256:another"
-	plan, err := newPlan(kinds[0], []image.Image{testImage("app", mib, 2*mib)}, 0, base)
+	plan, err := newPlan(kinds[0], []image.Image{testImage("app", mib, 2*mib)}, 0, base, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestPlanSizesAVolumeUponAnother(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan, err := newPlan(kinds[0], c.next, c.size, c.base)
+			plan, err := newPlan(kinds[0], c.next, c.size, c.base, nil)
 			if c.refuse != "" {
 				var refused *ParentError
 				if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.refuse) {

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,8 @@ type Layout struct {
 	MetaInodes []LayoutRange `json:"metaInodes"`
 	// Stale are chunks that hold bytes of removed layers, and that nothing has.
 	Stale []LayoutRange `json:"stale,omitempty"`
+	// Trace is the digest of the trace by which the layers are laid out; empty without one.
+	Trace digest.Digest `json:"trace,omitempty"`
 }
 
 // LayoutImage is one image of the volume.
@@ -89,6 +92,10 @@ type LayoutLayer struct {
 	Directories map[uint32]uint32 `json:"directories"`
 	// Structure are those of Blocks without files' bytes: directories, long links, attributes, extent trees.
 	Structure []LayoutRange `json:"structure"`
+	// Hot are those of Blocks, and HotInodes those of Inodes, that the trace leads to: its files and what finding them
+	// takes. Both are empty without one.
+	Hot       []LayoutRange `json:"hot,omitempty"`
+	HotInodes []LayoutRange `json:"hotInodes,omitempty"`
 }
 
 // ranges converts between the records of this package and of those that it stands on.
@@ -126,6 +133,7 @@ func (r *LayoutRegion) placement() ext4.Layout {
 func (l *LayoutLayer) place(placed ext4.TreeLayout) {
 	l.Root, l.Blocks, l.Inodes, l.Directories = placed.Root, ranges(placed.Blocks), ranges(placed.Inodes), placed.Directories
 	l.Structure = ranges(placed.Structure)
+	l.Hot, l.HotInodes = ranges(placed.Hot), ranges(placed.HotInodes)
 }
 
 // parseLayout reads a layout record.
@@ -152,6 +160,12 @@ func (l *Layout) check() error {
 		chunks = append(chunks, region.Blocks...)
 		for _, layer := range region.Layers {
 			blocks = append(append(blocks, layer.Blocks...), layer.Structure...)
+			if r, ok := within(layer.Hot, layer.Blocks); !ok {
+				return fmt.Errorf("the hot blocks %d+%d are not the layer's", r.Start, r.Count)
+			}
+			if r, ok := within(layer.HotInodes, layer.Inodes); !ok {
+				return fmt.Errorf("the hot inodes %d+%d are not the layer's", r.Start, r.Count)
+			}
 		}
 	}
 	for _, r := range chunks {
@@ -165,6 +179,22 @@ func (l *Layout) check() error {
 		}
 	}
 	return nil
+}
+
+// within returns a range that is not in a single one of others, which are in ascending order, if there is any.
+func within(ranges, others []LayoutRange) (outside LayoutRange, ok bool) {
+	for _, r := range ranges {
+		at, found := slices.BinarySearchFunc(others, r.Start, func(other LayoutRange, start uint32) int {
+			return cmp.Compare(other.Start, start)
+		})
+		if !found {
+			at--
+		}
+		if at < 0 || uint64(r.Start)+uint64(r.Count) > uint64(others[at].Start)+uint64(others[at].Count) {
+			return r, false
+		}
+	}
+	return LayoutRange{}, true
 }
 
 // layoutImages lists a plan's images.

@@ -27,6 +27,8 @@ type Request struct {
 	// Size is in GiB; 0 computes it.
 	Size   int64
 	Layers Layers
+	// Trace has the files that are laid together, since containers read them when they start; nil for none.
+	Trace *Trace
 	// Parent is an earlier volume whose unchanged layers are neither read nor written; nil for none.
 	Parent *Parent
 	// Create begins an output for a disk of size GiB: all zero, or with all that parent has if that is not nil. A
@@ -88,7 +90,7 @@ func (k *kind) makeUpon(ctx context.Context, request Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := newPlan(k, request.Images, request.Size, base)
+	plan, err := newPlan(k, request.Images, request.Size, base, request.Trace)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +102,7 @@ func (k *kind) makeUpon(ctx context.Context, request Request) (*Result, error) {
 }
 
 func (k *kind) makeAnew(ctx context.Context, request Request) (*Result, error) {
-	plan, err := newPlan(k, request.Images, request.Size, nil)
+	plan, err := newPlan(k, request.Images, request.Size, nil, request.Trace)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (k *kind) makeAnew(ctx context.Context, request Request) (*Result, error) {
 	if err == nil || request.Size != 0 || !isFull(err) {
 		return result, err
 	}
-	plan, err = newPlan(k, request.Images, 2*plan.Size/gib, nil)
+	plan, err = newPlan(k, request.Images, 2*plan.Size/gib, nil, request.Trace)
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,20 @@ func (k *kind) readBase(disk RawDisk) (*base, error) {
 	}, nil
 }
 
+// checkTrace refuses a parent whose layers are laid out by another trace: those that stay would not be as the new one
+// says, and to tell which those are, all of them would have to be read.
+func (b *base) checkTrace(trace *Trace) error {
+	switch {
+	case b == nil || b.layout.Trace == trace.digest():
+		return nil
+	case b.layout.Trace == "":
+		return errors.New("its files are laid out without a trace")
+	case trace == nil:
+		return errors.New("its files are laid out by a trace, and this build has none")
+	}
+	return errors.New("its files are laid out by another trace")
+}
+
 // layer returns a layer of the parent as what lies below another one.
 func (b *base) layer(snapshot uint64) *baseLayer {
 	return &baseLayer{base: b, root: path.Join(b.snapshots, strconv.FormatUint(snapshot, 10), "fs")}

@@ -68,6 +68,8 @@ type Plan struct {
 	// meta is what is reserved for everything that is not a layer, in bytes.
 	meta    int64
 	lineage lineage
+	// trace has the files that are laid together; nil for none.
+	trace *Trace
 }
 
 // source is where a snapshot's layer is downloaded from.
@@ -105,20 +107,23 @@ func (e *TooSmallError) Error() string {
 }
 
 // newPlan lays out a volume of size GiB; 0 computes the size. Layers that base has stay where they are; base may
-// be nil. Errors: TooSmallError, FormatError, image sets that cannot be in one containerd store, and ParentError
-// for a base that a volume of its own is better than.
-func newPlan(kind *kind, images []image.Image, size int64, base *base) (*Plan, error) {
+// be nil, and so may trace. Errors: TooSmallError, FormatError, image sets that cannot be in one containerd store,
+// and ParentError for a base that a volume of its own is better than.
+func newPlan(kind *kind, images []image.Image, size int64, base *base, trace *Trace) (*Plan, error) {
 	if size != 0 && (size < MinSize || size > MaxSize) {
 		return nil, fmt.Errorf("volume size %d GiB: must be from %d to %d GiB", size, MinSize, MaxSize)
 	}
-	plan := &Plan{Images: images, kind: kind, contents: &ctrstore.Contents{}, base: base}
+	if err := base.checkTrace(trace); err != nil {
+		return nil, &ParentError{Err: err}
+	}
+	plan := &Plan{Images: images, kind: kind, contents: &ctrstore.Contents{}, base: base, trace: trace}
 	err := kind.plan(plan)
 	if err != nil {
 		return nil, err
 	}
 	if base == nil {
 		err = plan.sizeAnew(size)
-		plan.lineage = newLineage(kind.name, images, plan.Size)
+		plan.lineage = newLineage(kind.name, images, plan.Size, trace)
 	} else {
 		err = plan.sizeUpon(size)
 		plan.lineage = base.layout.Lineage
@@ -286,12 +291,15 @@ func (p *Plan) shrinkReservations(space int64) {
 }
 
 // newLineage derives identifiers from what the volume holds: the same inputs give the same bytes.
-func newLineage(format Format, images []image.Image, size int64) lineage {
+func newLineage(format Format, images []image.Image, size int64, trace *Trace) lineage {
 	var lines []string
 	for _, img := range images {
 		for _, name := range img.Names() {
 			lines = append(lines, name+" "+img.Target.Digest.String())
 		}
+	}
+	if trace != nil {
+		lines = append(lines, "trace "+trace.digest().String())
 	}
 	slices.Sort(lines)
 	content := sha256.Sum256([]byte(fmt.Sprintf("%d %s %d %s", layoutVersion, format, size, strings.Join(lines, "\n"))))

@@ -69,7 +69,7 @@ func TestPlanComputesASizeThatGrowsInSteps(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan, err := newPlan(kinds[0], []image.Image{testImage("app", c.layers...)}, 0, nil)
+			plan, err := newPlan(kinds[0], []image.Image{testImage("app", c.layers...)}, 0, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestPlanComputesASizeThatGrowsInSteps(t *testing.T) {
 
 func TestPlanPacksOnlyNeighbours(t *testing.T) {
 	large, small := int64(50*mib), int64(10*kib)
-	plan, err := newPlan(kinds[0], []image.Image{testImage("app", large, small, small+1, large+1, small+2)}, 0, nil)
+	plan, err := newPlan(kinds[0], []image.Image{testImage("app", large, small, small+1, large+1, small+2)}, 0, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestPlanPacksOnlyNeighbours(t *testing.T) {
 
 func TestPlanCountsSharedLayersOnce(t *testing.T) {
 	shared := int64(100 * mib)
-	plan, err := newPlan(kinds[0], []image.Image{testImage("a", shared, 70*mib), testImage("b", shared, 80*mib)}, 0, nil)
+	plan, err := newPlan(kinds[0], []image.Image{testImage("a", shared, 70*mib), testImage("b", shared, 80*mib)}, 0, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestPlanCountsSharedLayersOnce(t *testing.T) {
 }
 
 func TestPlanRefusesWhatCannotFit(t *testing.T) {
-	_, err := newPlan(kinds[0], []image.Image{testImage("app", 5*gib)}, 4, nil)
+	_, err := newPlan(kinds[0], []image.Image{testImage("app", 5*gib)}, 4, nil, nil)
 	var tooSmall *TooSmallError
 	if !errors.As(err, &tooSmall) {
 		t.Fatalf("got %v, want a TooSmallError", err)
@@ -117,14 +117,14 @@ func TestPlanRefusesWhatCannotFit(t *testing.T) {
 		t.Errorf("got size %d and need %d GiB, want 4 and more than the 5 GiB of compressed layers", tooSmall.Size, tooSmall.Need)
 	}
 	for _, size := range []int64{-1, 1, MaxSize + 1} {
-		if _, err := newPlan(kinds[0], []image.Image{testImage("app", mib)}, size, nil); err == nil {
+		if _, err := newPlan(kinds[0], []image.Image{testImage("app", mib)}, size, nil, nil); err == nil {
 			t.Errorf("a volume of %d GiB was planned", size)
 		}
 	}
 }
 
 func TestPlanLeavesRoomInAGivenSize(t *testing.T) {
-	plan, err := newPlan(kinds[0], []image.Image{testImage("app", gib, gib+1)}, 4, nil)
+	plan, err := newPlan(kinds[0], []image.Image{testImage("app", gib, gib+1)}, 4, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestPlanLeavesRoomInAGivenSize(t *testing.T) {
 func TestPlanIdentifiersDependOnContentsAndSizeAlone(t *testing.T) {
 	lineageOf := func(size int64, images ...image.Image) lineage {
 		t.Helper()
-		plan, err := newPlan(kinds[0], images, size, nil)
+		plan, err := newPlan(kinds[0], images, size, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,6 +91,7 @@ func (b *build) layout(ctx context.Context) (*Layout, error) {
 		Lineage: b.plan.lineage,
 		Images:  b.plan.layoutImages(),
 		Meta:    ranges(b.meta.Reserved()),
+		Trace:   b.plan.trace.digest(),
 	}
 	if err := b.addKeptRegions(ctx, layout); err != nil {
 		return nil, err

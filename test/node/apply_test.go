@@ -142,7 +142,7 @@ func (s *stack) readNext(t *testing.T, blob []byte) (*layer.Diff, *contents, err
 // contents keeps each file as if it were a block of its own.
 type contents struct{ files [][]byte }
 
-func (c *contents) Store(_ context.Context, r io.Reader, _ int64) ([]tree.Extent, error) {
+func (c *contents) Store(_ context.Context, _ string, r io.Reader, _ int64) ([]tree.Extent, error) {
 	content, err := io.ReadAll(r)
 	c.files = append(c.files, content)
 	return []tree.Extent{{Start: uint32(len(c.files) - 1), Count: 1}}, err
