@@ -46,8 +46,12 @@ func inspect(ctx context.Context, name string) (*volume.Contents, error) {
 }
 
 func show(out io.Writer, contents *volume.Contents) error {
-	fmt.Fprintf(out, "Format:      %s\nSize:        %s\nFilesystem:  %s\nUsed:        %s\n\n",
+	fmt.Fprintf(out, "Format:      %s\nSize:        %s\nFilesystem:  %s\nUsed:        %s\n",
 		contents.Format, humanBytes(contents.Size), contents.Filesystem, humanBytes(contents.Used))
+	if contents.Traced > 0 {
+		fmt.Fprintf(out, "Traced:      %s\n", humanBytes(contents.Traced))
+	}
+	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if contents.Format == volume.Files {
 		showFiles(table, contents.Images)

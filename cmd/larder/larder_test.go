@@ -77,6 +77,45 @@ func TestBuildWritesAFileThatInspectReads(t *testing.T) {
 	}
 }
 
+// TestBuildByATrace lays files out, says so, and does it anew for another trace.
+func TestBuildByATrace(t *testing.T) {
+	_, reference := pushSample(t)
+	folder := t.TempDir()
+	trace, file := filepath.Join(folder, "trace.txt"), filepath.Join(folder, "disk.img")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(trace, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("/app\n")
+	built(t, "--image", reference, "--trace", trace, "--output", file)
+	status, out, messages := larder(t.Context(), "inspect", file)
+	if status != 0 || !strings.Contains(out, "Traced: ") {
+		t.Errorf("status %d, messages %q, and inspect does not say what is traced:\n%s", status, messages, out)
+	}
+	again := built(t, "--image", reference, "--trace", trace, "--parent", file, "--output", file+".next")
+	if again.KeptLayers != again.Layers || again.Written != 0 {
+		t.Errorf("the same trace upon its own volume: %+v", again)
+	}
+	write("/app\n/etc/other\n")
+	other := built(t, "--image", reference, "--trace", trace, "--parent", file, "--output", file+".other")
+	if other.KeptLayers != 0 || !strings.HasSuffix(other.WithoutParent, "its files are laid out by another trace") {
+		t.Errorf("another trace: %+v", other)
+	}
+	for text, says := range map[string]string{"/app\n..\n": "reading " + trace + ": line 2 of the trace", "": "the trace is empty"} {
+		write(text)
+		status, _, messages := larder(t.Context(), "build", "--image", reference, "--trace", trace, "--output", file+".none")
+		if status != 1 || !strings.Contains(messages, says) {
+			t.Errorf("status %d, messages %q, want %q", status, messages, says)
+		}
+	}
+	status, _, messages = larder(t.Context(), "build", "--image", reference, "--trace", trace+".none", "--output", file+".none")
+	if status != 1 || !strings.Contains(messages, "reading the trace: ") {
+		t.Errorf("a trace that is not there: status %d, messages %q", status, messages)
+	}
+}
+
 func TestBuildWritesLinesOfJSON(t *testing.T) {
 	_, reference := pushSample(t)
 	file := filepath.Join(t.TempDir(), "disk.img")

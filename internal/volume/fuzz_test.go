@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
+	"iter"
+	"strings"
 	"testing"
 
 	"github.com/larder-dev/larder/internal/ext4"
@@ -41,6 +44,44 @@ func FuzzLayout(f *testing.F) {
 		}
 		keep(layout, base)
 	})
+}
+
+// FuzzTrace reads traces: what is accepted has clean paths, and is the same when it is written and read again.
+func FuzzTrace(f *testing.F) {
+	f.Add([]byte("/usr/bin/true\nusr/lib//x\n/./etc/passwd"))
+	f.Add([]byte("/\n"))
+	f.Add([]byte("a/../b\n\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		trace, err := ParseTrace(text)
+		if err != nil {
+			return
+		}
+		for _, path := range trace.paths {
+			if !fs.ValidPath(strings.ToValidUTF8(path, "x")) || !trace.has(path) {
+				t.Errorf("%q is traced as %q", text, path)
+			}
+			for directory := range parents(path) {
+				if !trace.leadsThrough(directory) {
+					t.Errorf("%q does not lead through %q", path, directory)
+				}
+			}
+		}
+		again, err := ParseTrace([]byte(strings.Join(trace.paths, "\n")))
+		if err != nil || again.digest() != trace.digest() {
+			t.Errorf("%q is another trace when it is written again: %v", text, err)
+		}
+	})
+}
+
+// parents yields the directories above a path.
+func parents(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i, c := range []byte(path) {
+			if c == '/' && !yield(path[:i]) {
+				return
+			}
+		}
+	}
 }
 
 // keep does with a record what a build does before it reads a layer; panics are what is looked for.

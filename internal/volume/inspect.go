@@ -25,7 +25,9 @@ type Contents struct {
 	// Filesystem is the filesystem's UUID.
 	Filesystem string `json:"filesystem"`
 	// Used is what containerd's snapshots, or the images' files, take of the filesystem, in bytes.
-	Used   int64           `json:"used"`
+	Used int64 `json:"used"`
+	// Traced is what traced files take of it, with what finding them takes, in bytes; 0 for a volume without a trace.
+	Traced int64           `json:"traced,omitempty"`
 	Images []ContentsImage `json:"images"`
 }
 
@@ -77,6 +79,9 @@ func Inspect(disk io.ReaderAt, size int64) (*Contents, error) {
 	for _, region := range layout.Regions {
 		for _, l := range region.Layers {
 			contents.Used += l.Bytes
+			for _, blocks := range l.Hot {
+				contents.Traced += int64(blocks.Count) * ext4.BlockSize
+			}
 		}
 	}
 	return contents, nil
