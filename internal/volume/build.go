@@ -191,7 +191,7 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 				return errors.Join(err, region.Close(ctx))
 			}
 		}
-		if err := b.writeSnapshot(ctx, region, i); err != nil {
+		if err := b.writeSnapshot(ctx, region, i, planned.divided); err != nil {
 			source := b.source(i)
 			return &LayerError{Repository: source.repository, Layer: source.layer.Descriptor.Digest, Err: err}
 		}
@@ -199,9 +199,12 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 	return region.Close(ctx)
 }
 
-func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) error {
-	from := b.source(i)
-	diff, err := b.readLayer(ctx, b.store(region, from), from, b.snapshots[i].parent < 0)
+func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int, divided bool) error {
+	store := layerStore{region: region}
+	if divided {
+		store.trace = b.plan.trace
+	}
+	diff, err := b.readLayer(ctx, store, b.source(i), b.snapshots[i].parent < 0)
 	if err != nil {
 		return err
 	}
@@ -212,7 +215,7 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) e
 	if err := diff.Inherit(lower); err != nil {
 		return err
 	}
-	state, source := &b.snapshots[i], from.layer
+	state, source := &b.snapshots[i], b.source(i).layer
 	state.root = ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
 	placed, err := region.WriteTree(ctx, state.root, b.plan.trace.hotNodes(state.root, diff.Root()))
 	if err != nil {
@@ -240,14 +243,6 @@ func (b *build) finish(i int) {
 	snapshot.Size, snapshot.Inodes = state.record.Bytes, state.record.Files
 	close(state.done)
 	b.looked(i)
-}
-
-// store keeps the files of a layer. A small one is not divided, since all of it together is hardly more than a chunk.
-func (b *build) store(region *ext4.Region, from source) layer.Store {
-	if from.layer.Descriptor.Size <= smallLayer {
-		return layerStore{region: region}
-	}
-	return layerStore{region: region, trace: b.plan.trace}
 }
 
 func (b *build) readLayer(ctx context.Context, store layer.Store, source source, bottom bool) (*layer.Diff, error) {

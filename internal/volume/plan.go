@@ -87,6 +87,9 @@ type regionPlan struct {
 	// unsure says that the region's only layer is on the parent, over other layers than here. It is written only
 	// if it inherits something else from these.
 	unsure bool
+	// divided says that traced files have chunks of their own. Small layers alone are not divided: all of them
+	// together are hardly more than a chunk.
+	divided bool
 }
 
 // lineage are the identifiers that stay the same in a chain of volumes where each is the parent of the next.
@@ -207,22 +210,24 @@ func layerSources(images []image.Image) map[digest.Digest]source {
 }
 
 // planRegions gives every snapshot that is not kept for sure a region, in order; neighbours that are small share
-// one. A region's snapshots stand on earlier ones only, in an earlier region or before them in their own, so that
+// one. With a trace they share that of a large layer in front of them: each region that a start reads is a chunk of
+// blocks and one of inodes to fetch. A region's snapshots stand on earlier ones only, in an earlier region or before them in their own, so that
 // regions can be finished in order.
 func (p *Plan) planRegions() {
 	shared := false
 	for i, snapshot := range p.contents.Snapshots {
 		descriptor := p.sources[snapshot.ChainID].layer.Descriptor
+		small := descriptor.Size <= smallLayer
+		divided := !small && p.trace != nil
 		switch {
 		case p.kept[i].sure:
 			continue
 		case p.kept[i].layer != nil:
-			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true})
+			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true, divided: divided})
 			shared = false
 			continue
 		}
 		p.LayerBytes += descriptor.Size
-		small := descriptor.Size <= smallLayer
 		if small && shared {
 			last := &p.regions[len(p.regions)-1]
 			last.snapshots = append(last.snapshots, i)
@@ -232,8 +237,9 @@ func (p *Plan) planRegions() {
 		p.regions = append(p.regions, regionPlan{
 			snapshots: []int{i},
 			reserve:   roundUp(estimate(descriptor.MediaType, descriptor.Size), BlockSize),
+			divided:   divided,
 		})
-		shared = small
+		shared = small || divided
 	}
 }
 

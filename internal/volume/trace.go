@@ -23,10 +23,16 @@ const (
 	maxTracedPath = 4095
 )
 
+// runtimePaths are what container runtimes look up in every container themselves, before its program runs: they mount
+// something there, or look for users (containerd's and runc's defaults).
+var runtimePaths = []string{
+	"dev", "etc/group", "etc/hostname", "etc/hosts", "etc/mtab", "etc/passwd", "etc/resolv.conf", "proc", "run", "sys",
+}
+
 // Trace are files that containers read when they start, by their paths from the root of an image. They count for all
 // images alike.
 type Trace struct {
-	// paths are cleaned, without a slash in front, in byte order, each once.
+	// paths are cleaned, without a slash in front, in byte order, each once; runtimePaths are among them.
 	paths []string
 }
 
@@ -38,7 +44,7 @@ func ParseTrace(text []byte) (*Trace, error) {
 	if len(text) == 0 {
 		return nil, errors.New("the trace is empty: it has the path of a file on each line")
 	}
-	trace := &Trace{}
+	trace := &Trace{paths: slices.Clone(runtimePaths)}
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -112,7 +118,7 @@ func (t *Trace) addHot(hot map[*tree.Node]bool, directory *tree.Node, at string)
 		where := at + name
 		switch child.Type() {
 		case tree.TypeDirectory:
-			if t.leadsThrough(where) {
+			if t.leadsThrough(where) || t.has(where) {
 				t.addHot(hot, child, where+"/")
 			}
 		case tree.TypeRegular:
