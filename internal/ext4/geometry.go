@@ -90,6 +90,18 @@ func (g geometry) descriptorBlocks() uint32 {
 // windowUsed is how many blocks of every window are in use.
 func (g geometry) windowUsed() uint32 { return 1 + g.descriptorBlocks() + reservedDescriptorBlocks }
 
+// overhead is how many blocks are the filesystem's own, as statfs leaves them out (Linux fs/ext4/super.c,
+// ext4_calculate_overhead).
+func (g geometry) overhead() uint32 {
+	blocks := journalBlocks + g.groups*(2+inodeTableBlocks)
+	for group := range g.groups {
+		if hasSuperblock(group) {
+			blocks += g.windowUsed()
+		}
+	}
+	return blocks
+}
+
 // backupGroups are the groups with a copy of the superblock, without group 0.
 func (g geometry) backupGroups() []uint32 {
 	var groups []uint32

@@ -28,6 +28,9 @@ func (w *Writer) superblock(freeBlocks, freeInodes uint32) superblock {
 		256: 0xC, // default mount options: user_xattr, acl
 		264: now, // creation
 		352: hashSignedChars,
+		// A kernel that finds another value writes it to all copies of the superblock, at the first mount (Linux
+		// fs/ext4/super.c, ext4_update_overhead): on a cold disk each is a block to fetch.
+		584: w.geometry.overhead(),
 	} {
 		le.PutUint32(s[offset:], value)
 	}
