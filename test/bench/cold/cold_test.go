@@ -39,6 +39,7 @@ type bench struct {
 	server     *registry.Server
 	pause, app string
 	directory  string
+	trace []string
 }
 
 // outcome is one row of the table.
@@ -50,6 +51,8 @@ type outcome struct {
 	StartedSeconds float64 `json:"startedSeconds"`
 	ReadyBlocks    int     `json:"readyBlocks"`
 	ReadySeconds   float64 `json:"readySeconds"`
+	// Fetched says what the blocks until ready hold.
+	Fetched map[string]int `json:"fetched,omitempty"`
 	// read are the bytes that the program read.
 	read int64
 }
@@ -61,6 +64,7 @@ func TestCold(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := newApplication(shape{layers: *layers, files: *files, bytes: *mb * 1_000_000}, program)
+	b.trace = app.trace
 	b.app = b.push("app:v1", app.image)
 	b.pause = b.push("pause:v1", registry.Image{
 		Platform:   "linux/" + runtime.GOARCH,
@@ -68,9 +72,12 @@ func TestCold(t *testing.T) {
 		Entrypoint: []string{"/app", "pause"},
 	})
 	plain := b.build("plain.img")
+	traced := b.build("traced.img", "--trace", b.record(plain))
 	outcomes := []outcome{
 		b.volume("plain", plain, *latency, false),
+		b.volume("trace", traced, *latency, false),
 		b.volume("larder warm", plain, *latency, true),
+		b.volume("trace, larder warm", traced, *latency, true),
 		b.volume("warm volume", plain, 0, false),
 		b.pull(),
 	}
@@ -132,12 +139,14 @@ func (b *bench) volume(name, image string, latency time.Duration, warm bool) out
 	}
 	n.Stop(b.T)
 	disk.unmount(b.T)
+	until := disk.fetched(b.T, ready)
 	return outcome{
 		Name:           name,
-		StartedBlocks:  disk.fetched(b.T, started),
+		StartedBlocks:  len(disk.fetched(b.T, started)),
 		StartedSeconds: started.Sub(disk.mounted).Seconds(),
-		ReadyBlocks:    disk.fetched(b.T, ready),
+		ReadyBlocks:    len(until),
 		ReadySeconds:   ready.Sub(disk.mounted).Seconds(),
+		Fetched:        countContents(until, contentsOf(b.T, image)),
 		read:           read,
 	}
 }
@@ -188,6 +197,7 @@ func report(t *testing.T, outcomes []outcome) {
 	if err := table.Flush(); err != nil {
 		t.Fatal(err)
 	}
+	writeContents(t, &text, outcomes)
 	line, err := json.Marshal(map[string]any{
 		"layers": *layers, "files": *files, "mb": *mb, "latency": latency.Seconds(), "readBytes": read, "outcomes": outcomes,
 	})

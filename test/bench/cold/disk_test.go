@@ -120,15 +120,14 @@ func (d *coldDisk) unmount(t *testing.T) {
 	}
 }
 
-// fetched counts the blocks that were fetched from the mount until the given time.
-func (d *coldDisk) fetched(t *testing.T, until time.Time) int {
+// fetched lists the blocks that were fetched from the mount until the given time, by their numbers on the disk.
+func (d *coldDisk) fetched(t *testing.T, until time.Time) (blocks []int64) {
 	t.Helper()
 	log, err := os.Open(d.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	count := 0
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		var when, block int64
@@ -136,10 +135,10 @@ func (d *coldDisk) fetched(t *testing.T, until time.Time) int {
 			t.Fatalf("%q in %s: %v", lines.Text(), d.log, err)
 		}
 		if when <= until.UnixNano() {
-			count++
+			blocks = append(blocks, block)
 		}
 	}
-	return count
+	return blocks
 }
 
 func run(t *testing.T, name string, arguments ...string) string {
