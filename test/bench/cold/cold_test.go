@@ -24,7 +24,7 @@ var (
 	files   = flag.Int("files", 12_000, "files of the image")
 	mb      = flag.Int64("mb", 300, "bytes of the image's files, in MB")
 	latency = flag.Duration("latency", 20*time.Millisecond, "what the first touch of a block takes")
-	bin     = flag.String("bin", "", "directory with the programs larder, slowdisk and app")
+	bin     = flag.String("bin", "", "directory with the programs larder, slowdisk, record and app")
 )
 
 // blockSize is what EBS fetches at once, in bytes.
@@ -39,7 +39,6 @@ type bench struct {
 	server     *registry.Server
 	pause, app string
 	directory  string
-	trace []string
 }
 
 // outcome is one row of the table.
@@ -64,7 +63,6 @@ func TestCold(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := newApplication(shape{layers: *layers, files: *files, bytes: *mb * 1_000_000}, program)
-	b.trace = app.trace
 	b.app = b.push("app:v1", app.image)
 	b.pause = b.push("pause:v1", registry.Image{
 		Platform:   "linux/" + runtime.GOARCH,

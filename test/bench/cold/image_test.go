@@ -5,7 +5,6 @@ package cold_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"github.com/larder-dev/larder/test/registry"
@@ -33,14 +32,14 @@ type shape struct {
 // application is an image and what its program reads at its start.
 type application struct {
 	image registry.Image
-	// trace are the paths of those files.
-	trace []string
+	// reads are the paths of those files.
+	reads []string
 }
 
 // newApplication makes the same image for the same shape.
 func newApplication(s shape, program []byte) application {
 	random := rand.New(rand.NewPCG(1, 2))
-	app := application{trace: []string{"/app/app", "/" + listPath}}
+	app := application{reads: []string{"/app/app", "/" + listPath}}
 	large := max(1, s.layers/largeLayers)
 	average := int(s.bytes) / s.files
 	packages := s.files / filesPerPackage
@@ -52,13 +51,12 @@ func newApplication(s shape, program []byte) application {
 		share := packages / large
 		app.addPackages(random, layer, share, average)
 	}
-	list := strings.Join(app.trace, "\n") + "\n"
+	list := strings.Join(app.reads, "\n") + "\n"
 	app.image.Layers = append(app.image.Layers, registry.Layer{Entries: []registry.Entry{
 		{Name: "app/app", Mode: 0o755, Content: program},
 		{Name: listPath, Content: []byte(list)},
 	}})
 	app.image.Entrypoint = []string{"/app/app", "start", "/" + listPath}
-	slices.Sort(app.trace)
 	return app
 }
 
@@ -77,7 +75,7 @@ func (a *application) addPackages(random *rand.Rand, layer, packages, average in
 			name := fmt.Sprintf("%s/part-%d/file-%03d", directory, f%4, f)
 			entries = append(entries, registry.Entry{Name: name, Content: content(random, average)})
 			if isRead && random.IntN(readFiles) == 0 {
-				a.trace = append(a.trace, "/"+name)
+				a.reads = append(a.reads, "/"+name)
 			}
 		}
 	}
