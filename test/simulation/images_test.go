@@ -134,6 +134,15 @@ func layerOf(seed uint64, number int) registry.Layer {
 	return registry.Layer{Entries: entries, Compression: registry.Compression(random.IntN(4))}
 }
 
+// tracePaths lists some of the paths that layers have, one a line.
+func tracePaths(random *rand.Rand) string {
+	paths := []string{"/linked", "/dir-0/link"}
+	for range 40 {
+		paths = append(paths, fmt.Sprintf("/dir-%d/sub-%d/file-%d", random.IntN(4), random.IntN(3), random.IntN(12)))
+	}
+	return strings.Join(paths[random.IntN(2):], "\n")
+}
+
 func file(random *rand.Rand, name string, number int) registry.Entry {
 	content := fmt.Appendf(nil, "layer %d\n", number)
 	switch random.IntN(6) {

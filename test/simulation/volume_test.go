@@ -50,6 +50,9 @@ type history struct {
 	content content
 	// size is the volume's in GiB, 0 while it is computed.
 	size int64
+	// trace is what the volumes are laid out by, nil for none. It has a randomness of its own.
+	trace  *volume.Trace
+	traces *rand.Rand
 	// parent is the last snapshot's id.
 	parent string
 }
@@ -60,12 +63,15 @@ func newHistory(t *testing.T, seed uint64) *history {
 		t.Fatal(err)
 	}
 	h := &history{
-		T: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), server: server,
+		T: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), traces: rand.New(rand.NewPCG(seed, 1<<32)), server: server,
 		registry: image.NewClient(image.Options{}),
 		ebs:      ebs.New(fakeaws.NewForTest(t, fakeaws.Options{}).Config(), ebs.Options{}),
 	}
 	if h.random.IntN(4) > 0 {
 		h.size = 2 // little space: reservations shrink, layers overflow
+	}
+	if h.traces.IntN(2) == 0 {
+		h.retrace()
 	}
 	return h
 }
@@ -75,6 +81,15 @@ func (h *history) stop() {
 	if err := h.server.Stop(); err != nil {
 		h.Error(err)
 	}
+}
+
+// retrace has the next volume laid out by a random trace.
+func (h *history) retrace() {
+	trace, err := volume.ParseTrace([]byte(tracePaths(h.traces)))
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.trace = trace
 }
 
 func (h *history) run() {
@@ -90,13 +105,17 @@ func (h *history) run() {
 			h.size += h.random.Int64N(20)
 			did += " and grow"
 		}
+		if h.trace != nil && h.traces.IntN(6) == 0 {
+			h.retrace()
+			did += " and trace anew"
+		}
 	}
 }
 
 // build makes the volume upon its parent and checks it against one that is built from nothing.
 func (h *history) build(number int) {
 	images := h.resolve()
-	request := volume.Request{Images: images, Size: h.size, Layers: h.registry, Progress: func(int64, int64) {}}
+	request := volume.Request{Images: images, Size: h.size, Layers: h.registry, Trace: h.trace, Progress: func(int64, int64) {}}
 	upon := request
 	if h.parent != "" {
 		parent := h.parent
