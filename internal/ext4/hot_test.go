@@ -134,3 +134,23 @@ func TestHotBytesDoNotDependOnTiming(t *testing.T) {
 		}
 	}
 }
+
+// TestHotLayersShareAChunk has a layer without files in front of one with hot files, in one region.
+func TestHotLayersShareAChunk(t *testing.T) {
+	small, large := newLayer(), packages(8)
+	small.add("etc/config", tree.NewDirectory(0o755, modified))
+	small.heat(nil)
+	small.hot[small.root.Children["etc"]] = true
+	large.heat(oneInEight)
+	regions := []packed{{reserve: 4 * ChunkSize, layers: []*layer{small, large}}}
+	b := build(t, options(minimumSize), regions, nil)
+	checkContent(t, b, regions)
+	checkFilesystem(t, b.disk)
+	var hot []span
+	for _, placed := range b.layouts[0].Trees {
+		hot = append(hot, convert[span](placed.Hot)...)
+	}
+	if chunks := cover(hot, 0, blocksPerChunk); len(chunks) != 1 || chunks[0].Count != 1 {
+		t.Errorf("the hot blocks are in the chunks %+v, want one", chunks)
+	}
+}

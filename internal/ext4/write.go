@@ -12,8 +12,8 @@ import (
 // fails with *OutOfInodes or *OutOfBlocks when the filesystem is full, and with *UnstorableError when a file
 // would not fit a larger one either.
 //
-// Nodes of the tree that are hot, if any, have the first inodes and come first; where the region has hot files, what
-// belongs to these nodes is beside those.
+// Nodes of the tree that are hot, if any, have the first inodes and come first; where the region has hot files, or no
+// others, what belongs to these nodes is beside those.
 func (r *Region) WriteTree(ctx context.Context, root *tree.Node, hot map[*tree.Node]bool) (TreeLayout, error) {
 	if err := r.begin(ctx); err != nil {
 		return TreeLayout{}, err
@@ -96,11 +96,12 @@ func (r *Region) writeEntries(ctx context.Context, p *plan, xattrs xattrEncoder)
 	return nil
 }
 
-// writeBeside writes an entry beside the hot files if it is hot and there are any.
+// writeBeside writes an entry beside the hot files if it is hot and there are any. Where there are no others either,
+// it begins a chunk of hot ones, for what follows.
 func (r *Region) writeBeside(ctx context.Context, p *plan, place int32, xattrs xattrEncoder) error {
 	hot := p.hot[p.entries[place].node]
 	r.into = &r.blocks
-	if hot && r.hot.used() {
+	if hot && (r.hot.used() || !r.blocks.used()) {
 		r.into = &r.hot
 	}
 	before := len(r.placed)

@@ -191,7 +191,7 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 				return errors.Join(err, region.Close(ctx))
 			}
 		}
-		if err := b.writeSnapshot(ctx, region, i, planned.divided); err != nil {
+		if err := b.writeSnapshot(ctx, region, i); err != nil {
 			source := b.source(i)
 			return &LayerError{Repository: source.repository, Layer: source.layer.Descriptor.Digest, Err: err}
 		}
@@ -199,12 +199,9 @@ func (b *build) writeRegion(ctx context.Context, region *ext4.Region, planned re
 	return region.Close(ctx)
 }
 
-func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int, divided bool) error {
-	store := layerStore{region: region}
-	if divided {
-		store.trace = b.plan.trace
-	}
-	diff, err := b.readLayer(ctx, store, b.source(i), b.snapshots[i].parent < 0)
+func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int) error {
+	traced := tracedLayer{trace: b.plan.trace, whole: isSmall(b.source(i).layer.Descriptor)}
+	diff, err := b.readLayer(ctx, layerStore{region, traced}, b.source(i), b.snapshots[i].parent < 0)
 	if err != nil {
 		return err
 	}
@@ -217,7 +214,7 @@ func (b *build) writeSnapshot(ctx context.Context, region *ext4.Region, i int, d
 	}
 	state, source := &b.snapshots[i], b.source(i).layer
 	state.root = ctrstore.NewSnapshotDirectory(diff.Root(), epoch)
-	placed, err := region.WriteTree(ctx, state.root, b.plan.trace.hotNodes(state.root, diff.Root()))
+	placed, err := region.WriteTree(ctx, state.root, traced.hotNodes(state.root, diff.Root()))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/larder-dev/larder/internal/ctrstore"
 	"github.com/larder-dev/larder/internal/ext4"
@@ -87,9 +88,6 @@ type regionPlan struct {
 	// unsure says that the region's only layer is on the parent, over other layers than here. It is written only
 	// if it inherits something else from these.
 	unsure bool
-	// divided says that traced files have chunks of their own. Small layers alone are not divided: all of them
-	// together are hardly more than a chunk.
-	divided bool
 }
 
 // lineage are the identifiers that stay the same in a chain of volumes where each is the parent of the next.
@@ -210,38 +208,40 @@ func layerSources(images []image.Image) map[digest.Digest]source {
 }
 
 // planRegions gives every snapshot that is not kept for sure a region, in order; neighbours that are small share
-// one. With a trace they share that of a large layer in front of them: each region that a start reads is a chunk of
-// blocks and one of inodes to fetch. A region's snapshots stand on earlier ones only, in an earlier region or before them in their own, so that
-// regions can be finished in order.
+// one. With a trace the large layer behind them shares it, too: each region that a start reads is a chunk of blocks and
+// one of inodes to fetch, and small layers in front leave the large one's first inodes in the same chunk. A region's
+// snapshots stand on earlier ones only, in an earlier region or before them in their own, so that regions can be
+// finished in order.
 func (p *Plan) planRegions() {
 	shared := false
 	for i, snapshot := range p.contents.Snapshots {
 		descriptor := p.sources[snapshot.ChainID].layer.Descriptor
-		small := descriptor.Size <= smallLayer
-		divided := !small && p.trace != nil
 		switch {
 		case p.kept[i].sure:
 			continue
 		case p.kept[i].layer != nil:
-			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true, divided: divided})
+			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true})
 			shared = false
 			continue
 		}
 		p.LayerBytes += descriptor.Size
-		if small && shared {
+		small := isSmall(descriptor)
+		if shared && (small || p.trace != nil) {
 			last := &p.regions[len(p.regions)-1]
 			last.snapshots = append(last.snapshots, i)
 			last.reserve = roundUp(last.reserve+estimate(descriptor.MediaType, descriptor.Size), BlockSize)
-			continue
+		} else {
+			p.regions = append(p.regions, regionPlan{
+				snapshots: []int{i},
+				reserve:   roundUp(estimate(descriptor.MediaType, descriptor.Size), BlockSize),
+			})
 		}
-		p.regions = append(p.regions, regionPlan{
-			snapshots: []int{i},
-			reserve:   roundUp(estimate(descriptor.MediaType, descriptor.Size), BlockSize),
-			divided:   divided,
-		})
-		shared = small || divided
+		shared = small
 	}
 }
+
+// isSmall tells whether a layer is packed together with its neighbours.
+func isSmall(descriptor ocispec.Descriptor) bool { return descriptor.Size <= smallLayer }
 
 // estimate says how many bytes of blocks a layer takes, from its descriptor alone: the layers' places must
 // be known before any of them is opened.

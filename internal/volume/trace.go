@@ -83,9 +83,6 @@ func (t *Trace) digest() digest.Digest {
 }
 
 func (t *Trace) has(file string) bool {
-	if t == nil {
-		return false
-	}
 	_, found := slices.BinarySearch(t.paths, file)
 	return found
 }
@@ -97,32 +94,44 @@ func (t *Trace) leadsThrough(directory string) bool {
 	return at < len(t.paths) && strings.HasPrefix(t.paths[at], below)
 }
 
+// tracedLayer says what of a layer is hot. A small layer is as a whole, since to divide it would save nothing.
+type tracedLayer struct {
+	// trace is nil for none, and nothing is hot then.
+	trace *Trace
+	whole bool
+}
+
+// hasFile tells whether a file is hot, by its path.
+func (l tracedLayer) hasFile(path string) bool {
+	return l.trace != nil && (l.whole || l.trace.has(path))
+}
+
 // hotNodes returns what finding and reading the traced files takes of a snapshot whose layer's root is given: those
 // files, the directories above them, also where another layer has the file, and what such directories have beside
 // files and directories: symbolic links, which may lead there, and whiteouts. It is nil for no trace.
-func (t *Trace) hotNodes(snapshot, root *tree.Node) map[*tree.Node]bool {
-	if t == nil {
+func (l tracedLayer) hotNodes(snapshot, root *tree.Node) map[*tree.Node]bool {
+	if l.trace == nil {
 		return nil
 	}
 	hot := map[*tree.Node]bool{snapshot: true}
 	for _, child := range snapshot.Children {
 		hot[child] = true
 	}
-	t.addHot(hot, root, "")
+	l.addHot(hot, root, "")
 	return hot
 }
 
-func (t *Trace) addHot(hot map[*tree.Node]bool, directory *tree.Node, at string) {
+func (l tracedLayer) addHot(hot map[*tree.Node]bool, directory *tree.Node, at string) {
 	hot[directory] = true
 	for name, child := range directory.Children {
 		where := at + name
 		switch child.Type() {
 		case tree.TypeDirectory:
-			if t.leadsThrough(where) || t.has(where) {
-				t.addHot(hot, child, where+"/")
+			if l.whole || l.trace.has(where) || l.trace.leadsThrough(where) {
+				l.addHot(hot, child, where+"/")
 			}
 		case tree.TypeRegular:
-			if t.has(where) {
+			if l.hasFile(where) {
 				hot[child] = true
 			}
 		default:
@@ -131,16 +140,16 @@ func (t *Trace) addHot(hot map[*tree.Node]bool, directory *tree.Node, at string)
 	}
 }
 
-// layerStore puts a layer's files into a region, the traced ones together; it implements layer.Store. Of a file with
+// layerStore puts a layer's files into a region, the hot ones together; it implements layer.Store. Of a file with
 // several names in the layer, the first one in the tar counts.
 type layerStore struct {
 	region *ext4.Region
-	trace  *Trace
+	traced tracedLayer
 }
 
 // Store implements layer.Store.
 func (s layerStore) Store(ctx context.Context, path string, r io.Reader, size int64) ([]tree.Extent, error) {
-	if s.trace.has(path) {
+	if s.traced.hasFile(path) {
 		return s.region.StoreHot(ctx, r, size)
 	}
 	return s.region.Store(ctx, r, size)
