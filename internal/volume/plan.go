@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/larder-dev/larder/internal/ctrstore"
 	"github.com/larder-dev/larder/internal/ext4"
@@ -31,14 +30,9 @@ const (
 	sizeStep = 8
 	headroom = 25
 
-	// inflation is the ratio of filesystem blocks to gzip or zstd bytes for which a layer's first extent is
-	// reserved; 2 to 3 is common. A layer that needs more overflows, one that needs less leaves a hole.
-	inflation = 3
 	// bytesPerInode is how many compressed bytes stand behind one inode in images with many small files. Node.js
 	// modules have about 4 KiB, but never make up a whole image.
 	bytesPerInode = 8 << 10
-	// smallLayer bounds the compressed bytes of a layer that shares its region with its neighbours.
-	smallLayer = 64 << 10
 
 	// metaReserve and the two below it are what is reserved for the directories, databases and the layout record:
 	// for any volume, for each layer and for each blob, in bytes. Databases of 3,000 layers have 32 MiB.
@@ -77,17 +71,6 @@ type Plan struct {
 type source struct {
 	repository string
 	layer      image.Layer
-}
-
-// regionPlan is a part of the volume that holds one layer, or several small ones that follow each other.
-type regionPlan struct {
-	// snapshots are indexes into the contents' snapshots.
-	snapshots []int
-	// reserve is the size of the first extent, in bytes.
-	reserve int64
-	// unsure says that the region's only layer is on the parent, over other layers than here. It is written only
-	// if it inherits something else from these.
-	unsure bool
 }
 
 // lineage are the identifiers that stay the same in a chain of volumes where each is the parent of the next.
@@ -205,51 +188,6 @@ func layerSources(images []image.Image) map[digest.Digest]source {
 		}
 	}
 	return sources
-}
-
-// planRegions gives every snapshot that is not kept for sure a region, in order; neighbours that are small share
-// one. With a trace the large layer behind them shares it, too: each region that a start reads is a chunk of blocks and
-// one of inodes to fetch, and small layers in front leave the large one's first inodes in the same chunk. A region's
-// snapshots stand on earlier ones only, in an earlier region or before them in their own, so that regions can be
-// finished in order.
-func (p *Plan) planRegions() {
-	shared := false
-	for i, snapshot := range p.contents.Snapshots {
-		descriptor := p.sources[snapshot.ChainID].layer.Descriptor
-		switch {
-		case p.kept[i].sure:
-			continue
-		case p.kept[i].layer != nil:
-			p.regions = append(p.regions, regionPlan{snapshots: []int{i}, unsure: true})
-			shared = false
-			continue
-		}
-		p.LayerBytes += descriptor.Size
-		small := isSmall(descriptor)
-		if shared && (small || p.trace != nil) {
-			last := &p.regions[len(p.regions)-1]
-			last.snapshots = append(last.snapshots, i)
-			last.reserve = roundUp(last.reserve+estimate(descriptor.MediaType, descriptor.Size), BlockSize)
-		} else {
-			p.regions = append(p.regions, regionPlan{
-				snapshots: []int{i},
-				reserve:   roundUp(estimate(descriptor.MediaType, descriptor.Size), BlockSize),
-			})
-		}
-		shared = small
-	}
-}
-
-// isSmall tells whether a layer is packed together with its neighbours.
-func isSmall(descriptor ocispec.Descriptor) bool { return descriptor.Size <= smallLayer }
-
-// estimate says how many bytes of blocks a layer takes, from its descriptor alone: the layers' places must
-// be known before any of them is opened.
-func estimate(mediaType string, compressed int64) int64 {
-	if strings.HasSuffix(mediaType, "gzip") || strings.HasSuffix(mediaType, "zstd") {
-		return inflation * compressed
-	}
-	return compressed
 }
 
 // metaBytes is what to reserve for everything that is not a layer; what needs more overflows. It is rounded up

@@ -89,7 +89,7 @@ func (d *coldDisk) waitForFile(t *testing.T, file string) int64 {
 // containerdRoot is where containerd finds its directory.
 func (d *coldDisk) containerdRoot() string { return filepath.Join(d.mountpoint, node.ContainerdRoot) }
 
-// unmount ends the disk. A second call does nothing.
+// unmount ends the disk and removes it, for they are large; the log stays. A second call does nothing.
 func (d *coldDisk) unmount(t *testing.T) {
 	t.Helper()
 	if d.unmounted {
@@ -114,6 +114,9 @@ func (d *coldDisk) unmount(t *testing.T) {
 	}
 	if err := d.server.Wait(); err != nil {
 		t.Errorf("%s: %v", d.server, err)
+	}
+	if err := os.Remove(filepath.Join(d.work, "disk.img")); err != nil {
+		t.Error(err)
 	}
 	if err := unix.Unmount(d.work, 0); err != nil {
 		t.Errorf("unmounting %s: %v", d.work, err)
