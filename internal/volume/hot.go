@@ -33,7 +33,8 @@ func (b *build) storeHot(ctx context.Context, layout *Layout, root, snapshots, f
 }
 
 // hotList has the blocks in the order of their use: for mounting, then containerd's databases and blobs, then the
-// traced files with what finding them takes, then what finding files in the layers takes, then all files.
+// traced files with what finding them takes, then what finding files in the layers takes, then, without a trace, all
+// files. With one they are left out: to read them would hold up the reads of what starts.
 func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, error) {
 	blocks, err := ext4.MountChunks(b.plan.kind.filesystemSize(layout.Size))
 	if err != nil {
@@ -57,6 +58,9 @@ func (b *build) hotList(layout *Layout, root, snapshots *tree.Node) (warm.List, 
 			structure.Blocks = append(structure.Blocks, rangesOf[tree.Extent](l.Structure)...)
 		}
 		blocks = append(blocks, structure.Chunks()...)
+	}
+	if b.plan.trace != nil {
+		return warm.NewList(blocks), nil
 	}
 	for _, region := range layout.Regions {
 		blocks = append(blocks, ext4.Layout{Blocks: rangesOf[tree.Extent](region.Blocks)}.Chunks()...)
