@@ -20,6 +20,7 @@
 // Everything else belongs to regions. A Region owns whole chunks of blocks and whole chunks of inodes, and holds no
 // address of another one, so that a filesystem can be written as the child of an earlier one (Options.Previous):
 // KeepRegion leaves a region where it is, unread and unwritten, and what others left is free for new ones.
+// What is read first of a region can have chunks of its own in it (Region.StoreHot).
 //
 // # Limits
 //

@@ -27,6 +27,8 @@ func FuzzLayout(f *testing.F) {
 		"inodes":[{"start":2049,"count":4}],"directories":{"0":3},"inherited":[{"path":"ZXRj","found":true}]}]}],
 		"meta":[{"start":134144,"count":256}],"metaInodes":[{"start":1,"count":2048}],"stale":[{"start":4294967168,"count":128}]}`))
 	f.Add([]byte(`{"version":1,"regions":[{"blocks":[{"start":4294967295,"count":4294967295}],"layers":[{}]}]}`))
+	f.Add([]byte(`{"version":1,"format":"Bottlerocket","size":8589934592,"trace":"sha256:00","regions":[{"layers":[{"blocks":[{"start":133632,
+		"count":3}],"inodes":[{"start":2049,"count":4}],"hot":[{"start":133633,"count":2}],"hotInodes":[{"start":2049,"count":1}]}]}]}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		layout, err := parseLayout(record)
