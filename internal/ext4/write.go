@@ -71,7 +71,7 @@ func (r *Region) finishTree(p *plan, claimed []span, nameless ...span) TreeLayou
 		}
 		if p.hot[e.node] {
 			hotInodes = appendRun(hotInodes, span{Start: e.number, Count: 1})
-			hotBlocks = append(hotBlocks, convert[span](e.node.Extents)...)
+			hotBlocks = append(hotBlocks, convert[span](e.node.Extents.List())...)
 		}
 	}
 	layout.Inodes = convert[Range](join(inodes))
