@@ -81,6 +81,14 @@ var promises = []promise{
 		besides:  []string{"`make bench-cold` measures the effect."},
 	},
 	{
+		title: "What a start reads, by a trace, laid together",
+		patterns: []string{
+			`internal/ext4\.TestHot.*`, `internal/volume\.TestTrace.*`, `cmd/larder\.TestBuildByATrace`,
+			`test/node\.TestNodeRecordsWhatAContainerOpens`,
+		},
+		besides: []string{"`make bench-cold` measures the effect."},
+	},
+	{
 		title:    "A filesystem that grows online, under a real kernel",
 		patterns: []string{`test/grow\..*`},
 	},
