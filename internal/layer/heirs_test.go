@@ -207,6 +207,14 @@ func TestInheritedACLsAreBounded(t *testing.T) {
 			top.cost = maxTree
 			return top.Inherit([]Lower{bottom})
 		},
+		"from below, for a file": func() error {
+			bottom, _ := mustRead(t, true, given)
+			top, _ := mustRead(t, false, heir)
+			// The directory costs what it finds below and its list; the list that its file gets is what is too much.
+			found := bottom.root.Children["d"]
+			top.cost = maxTree - inheritedCost(found) - listCost(found.Xattrs[aclDefault])
+			return top.Inherit([]Lower{bottom})
+		},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			if err := inherit(); err == nil || !strings.Contains(err.Error(), "1024 MiB") {
