@@ -8,8 +8,10 @@ BASE_IMAGE ?= gcr.io/distroless/static:nonroot
 BIN := $(CURDIR)/bin
 TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
 LINT := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
+# Programs of modules of their own, for what they depend on.
+PROGRAMS := hack/slowdisk test/node/record
 # Without hack/karpenter: tidying would drop its only line, a module of which nothing but files is used.
-MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.2 hack/containerd/v2.3 hack/containerd/v2.4 hack/slowdisk test/node/record
+MODULES := . hack/tools hack/lint hack/controlplane hack/containerd/v1.7 hack/containerd/v2.1 hack/containerd/v2.2 hack/containerd/v2.3 hack/containerd/v2.4 $(PROGRAMS)
 
 ##@ General
 
@@ -46,6 +48,7 @@ verify: ## Fail when a generated file or a go.mod is stale.
 .PHONY: lint
 lint: ## Run the linters, among them the one that keeps imports pointing one way.
 	$(LINT) run
+	for module in $(PROGRAMS); do (cd $$module && $(LINT) run --config $(CURDIR)/.golangci.yml) || exit 1; done
 
 .PHONY: test
 test: ## Run the unit tests and those against a real API server and the AWS double.
@@ -114,7 +117,7 @@ bench-cold: ## Start a container from a volume whose blocks are slow at first to
 	containerd=$$(hack/containerd-assets.sh); kubelet=$$(hack/kubelet-assets.sh); \
 	export CGO_ENABLED=0; \
 	go build -trimpath -o $(BIN)/cold/ ./cmd/larder ./test/bench/cold/app; \
-	for module in hack/slowdisk test/node/record; do (cd $$module && GOWORK=off go build -trimpath -o $(BIN)/cold/ .); done; \
+	for module in $(PROGRAMS); do (cd $$module && GOWORK=off go build -trimpath -o $(BIN)/cold/ .); done; \
 	go test -tags node -c -o $(BIN)/cold/bench ./test/bench/cold; \
 	CONTAINERD_ASSETS=$$containerd KUBELET_ASSETS=$$kubelet $(BIN)/cold/bench -test.timeout 2h -bin $(BIN)/cold \
 	  -layers $(COLD_LAYERS) -files $(COLD_FILES) -mb $(COLD_MB) -latency $(COLD_LATENCY)

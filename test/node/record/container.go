@@ -17,13 +17,13 @@ import (
 // cleanUpLimit is generous: a killed container is gone in less than a second.
 const cleanUpLimit = 30 * time.Second
 
-// record runs a container until it ends, or ctx does, and returns the files that were opened.
+// record runs a container until it ends, or its time or ctx does, and returns the files that were opened.
 func record(ctx context.Context, o options) (opened []string, err error) {
 	containerd, err := client.New(o.address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to containerd: %w", err)
 	}
-	defer containerd.Close()
+	defer func() { _ = containerd.Close() }()
 	// What is made is removed, also when the time is over.
 	cleanUp, cancel := context.WithCancel(namespaces.WithNamespace(context.WithoutCancel(ctx), o.namespace))
 	defer cancel()
@@ -70,6 +70,11 @@ func record(ctx context.Context, o options) (opened []string, err error) {
 	defer opens.close()
 	if err := task.Start(ctx); err != nil {
 		return nil, fmt.Errorf("starting the container: %w", err)
+	}
+	if o.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.limit)
+		defer cancel()
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- waitForEnd(ctx, exit) }()

@@ -6,7 +6,7 @@
 //
 // It needs root on a node that has the image. The container gets the image's entrypoint, with the arguments behind
 // the image's name instead of the image's own, and the host's network. The recording ends with the container, when the
-// time that --for gives has passed, or with SIGINT; the container and what it wrote are removed then.
+// time that --for gives has passed since its start, or with SIGINT; the container and what it wrote are removed then.
 package main
 
 import (
@@ -34,27 +34,22 @@ func main() {
 	flag.StringVar(&o.address, "address", "/run/containerd/containerd.sock", "containerd's socket")
 	flag.StringVar(&o.namespace, "namespace", "k8s.io", "containerd's namespace of the image")
 	flag.StringVar(&o.output, "output", "", "file to write the trace to (default: standard output, beside the container's)")
-	flag.DurationVar(&o.limit, "for", 0, "how long to record, for a container that does not end by itself")
+	flag.DurationVar(&o.limit, "for", 0, "how long to record from the container's start, if it does not end by itself")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "usage: record [--address SOCKET] [--namespace NAME] [--for 30s] [--output FILE] IMAGE [ARGUMENT…]")
 		os.Exit(2)
 	}
 	o.image, o.arguments = flag.Arg(0), flag.Args()[1:]
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o options) error {
-	if o.limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.limit)
-		defer cancel()
-	}
+func run(o options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	opened, err := record(ctx, o)
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", o.image, err)

@@ -32,13 +32,13 @@ func watchOpens(path string) (*opens, error) {
 	}
 	// Executing a file and mapping a library open it, too.
 	if err := unix.FanotifyMark(group, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, unix.FAN_OPEN, unix.AT_FDCWD, path); err != nil {
-		unix.Close(group)
+		_ = unix.Close(group)
 		return nil, fmt.Errorf("asking for the files that are opened below %s: %w", path, err)
 	}
 	return &opens{group: group, seen: map[string]bool{}}, nil
 }
 
-func (o *opens) close() { unix.Close(o.group) }
+func (o *opens) close() { _ = unix.Close(o.group) }
 
 // readUntil reads events until the end is told, and all that came before it.
 func (o *opens) readUntil(ended <-chan error) ([]string, error) {
@@ -100,7 +100,7 @@ func (o *opens) readEvents(buffer []byte) error {
 
 // add notes a regular file that still has a name, by its open descriptor, and closes that.
 func (o *opens) add(descriptor int) {
-	defer unix.Close(descriptor)
+	defer func() { _ = unix.Close(descriptor) }()
 	var status unix.Stat_t
 	if err := unix.Fstat(descriptor, &status); err != nil || status.Mode&unix.S_IFMT != unix.S_IFREG || status.Nlink == 0 {
 		return
