@@ -41,18 +41,43 @@ func (m Machine) String() string {
 	return fmt.Sprintf("%d CPUs, %s, load %.1f before the run", m.CPUs, m.CPU, m.Load)
 }
 
-// Print writes a report: a table, whose columns are separated by tabs, and one line of JSON, which comes last.
-func Print(out io.Writer, title string, rows []string, asJSON any) error {
-	fmt.Fprintf(out, "\n%s\n\n", title)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range rows {
-		fmt.Fprintln(table, row+"\t")
+// Report is what a benchmark says at its end.
+type Report struct {
+	Title string
+	// Tables are lists of rows, whose columns are separated by tabs.
+	Tables [][]string
+	// JSON has the same for programs, and becomes the last line.
+	JSON any
+}
+
+// Print writes the whole report.
+func (r *Report) Print(out io.Writer) error {
+	fmt.Fprintf(out, "\n%s\n\n", r.Title)
+	for _, rows := range r.Tables {
+		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		for _, row := range rows {
+			fmt.Fprintln(table, row+"\t")
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	return json.NewEncoder(out).Encode(r.JSON)
+}
+
+// Main is for a TestMain: it runs tests and prints what they put into the report behind the testing package's own last
+// line. An empty report, as in the process around an isolated one, is not printed. It returns the exit status.
+func (r *Report) Main(run func() int) int {
+	code := run()
+	if r.Tables == nil {
+		return code
 	}
-	fmt.Fprintln(out)
-	return json.NewEncoder(out).Encode(asJSON)
+	if err := r.Print(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		return 1
+	}
+	return code
 }
 
 // Megabytes is the size of a set, from BENCH_MB or else the given one.

@@ -3,18 +3,16 @@
 package cold_test
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
+	"github.com/larder-dev/larder/test/bench"
 	"github.com/larder-dev/larder/test/node"
 	"github.com/larder-dev/larder/test/registry"
 )
@@ -33,8 +31,8 @@ const blockSize = 512 << 10
 // freshDiskSize in bytes is that of the disk that is pulled to, beside the image's files twice.
 const freshDiskSize = 2 << 30
 
-// bench is what all measurements share.
-type bench struct {
+// setup is what all measurements share.
+type setup struct {
 	*testing.T
 	server     *registry.Server
 	pause, app string
@@ -57,32 +55,33 @@ type outcome struct {
 }
 
 func TestCold(t *testing.T) {
-	b := newBench(t)
-	program, err := os.ReadFile(b.program("app"))
+	machine := bench.ThisMachine()
+	s := newSetup(t)
+	program, err := os.ReadFile(s.program("app"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := newApplication(shape{layers: *layers, files: *files, bytes: *mb * 1_000_000}, program)
-	b.app = b.push("app:v1", app.image)
-	b.pause = b.push("pause:v1", registry.Image{
+	s.app = s.push("app:v1", app.image)
+	s.pause = s.push("pause:v1", registry.Image{
 		Platform:   "linux/" + runtime.GOARCH,
 		Layers:     []registry.Layer{{Entries: []registry.Entry{{Name: "app", Mode: 0o755, Content: program}}}},
 		Entrypoint: []string{"/app", "pause"},
 	})
-	plain := b.build("plain.img")
-	traced := b.build("traced.img", "--trace", b.record(plain))
+	plain := s.build("plain.img")
+	traced := s.build("traced.img", "--trace", s.record(plain))
 	outcomes := []outcome{
-		b.volume("plain", plain, *latency, false),
-		b.volume("trace", traced, *latency, false),
-		b.volume("larder warm", plain, *latency, true),
-		b.volume("trace, larder warm", traced, *latency, true),
-		b.volume("warm volume", plain, 0, false),
-		b.pull(),
+		s.volume("plain", plain, *latency, false),
+		s.volume("trace", traced, *latency, false),
+		s.volume("larder warm", plain, *latency, true),
+		s.volume("trace, larder warm", traced, *latency, true),
+		s.volume("warm volume", plain, 0, false),
+		s.pull(),
 	}
-	report(t, outcomes)
+	report = summary(machine, outcomes)
 }
 
-func newBench(t *testing.T) *bench {
+func newSetup(t *testing.T) *setup {
 	server, err := registry.Start(registry.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -92,116 +91,109 @@ func newBench(t *testing.T) *bench {
 			t.Error(err)
 		}
 	})
-	return &bench{T: t, server: server, directory: t.TempDir()}
+	return &setup{T: t, server: server, directory: t.TempDir()}
 }
 
-func (b *bench) program(name string) string { return filepath.Join(*bin, name) }
+func (s *setup) program(name string) string { return filepath.Join(*bin, name) }
 
-func (b *bench) push(name string, image registry.Image) string {
-	b.Helper()
+func (s *setup) push(name string, image registry.Image) string {
+	s.Helper()
 	image.Platform = "linux/" + runtime.GOARCH
-	reference, err := b.server.Push(b.Context(), name, image)
+	reference, err := s.server.Push(s.Context(), name, image)
 	if err != nil {
-		b.Fatal(err)
+		s.Fatal(err)
 	}
 	return reference
 }
 
 // build makes a volume of both images and returns its path.
-func (b *bench) build(name string, options ...string) string {
-	b.Helper()
-	file := filepath.Join(b.directory, name)
-	run(b.T, b.program("larder"), append([]string{"build", "--platform", "linux/" + runtime.GOARCH,
-		"--image", b.pause, "--image", b.app, "--output", file}, options...)...)
+func (s *setup) build(name string, options ...string) string {
+	s.Helper()
+	file := filepath.Join(s.directory, name)
+	run(s.T, s.program("larder"), append([]string{"build", "--platform", "linux/" + runtime.GOARCH,
+		"--image", s.pause, "--image", s.app, "--output", file}, options...)...)
 	return file
 }
 
 // volume starts the application from a volume, with larder warm beside it if wanted.
-func (b *bench) volume(name, image string, latency time.Duration, warm bool) outcome {
-	b.Helper()
-	disk := mountCold(b.T, b.program("slowdisk"), image, latency)
+func (s *setup) volume(name, image string, latency time.Duration, warm bool) outcome {
+	s.Helper()
+	disk := mountCold(s.T, s.program("slowdisk"), image, latency)
 	var warming *exec.Cmd
 	if warm {
-		warming = exec.CommandContext(b.Context(), b.program("larder"), "warm", disk.mountpoint)
+		warming = exec.CommandContext(s.Context(), s.program("larder"), "warm", disk.mountpoint)
 		warming.Stdout, warming.Stderr = os.Stderr, os.Stderr
 		if err := warming.Start(); err != nil {
-			b.Fatal(err)
+			s.Fatal(err)
 		}
 	}
-	n := node.Start(b.T, node.Options{Containerd: node.NewestContainerd(b.T), Root: disk.containerdRoot(), SandboxImage: b.pause})
-	started, ready, read := b.start(n)
+	n := node.Start(s.T, node.Options{Containerd: node.NewestContainerd(s.T), Root: disk.containerdRoot(), SandboxImage: s.pause})
+	started, ready, read := s.start(n)
 	if warm {
 		if err := warming.Wait(); err != nil {
-			b.Fatal(err)
+			s.Fatal(err)
 		}
 	}
-	n.Stop(b.T)
-	disk.unmount(b.T)
-	until := disk.fetched(b.T, ready)
+	n.Stop(s.T)
+	disk.unmount(s.T)
+	until := disk.fetched(s.T, ready)
 	return outcome{
 		Name:           name,
-		StartedBlocks:  len(disk.fetched(b.T, started)),
+		StartedBlocks:  len(disk.fetched(s.T, started)),
 		StartedSeconds: started.Sub(disk.mounted).Seconds(),
 		ReadyBlocks:    len(until),
 		ReadySeconds:   ready.Sub(disk.mounted).Seconds(),
-		Fetched:        countContents(until, contentsOf(b.T, image)),
+		Fetched:        countContents(until, contentsOf(s.T, image)),
 		read:           read,
 	}
 }
 
 // pull starts the application on a node that has to pull it first, on a disk that is not slow: a new volume has
 // nothing to fetch.
-func (b *bench) pull() outcome {
-	b.Helper()
-	root := filepath.Join(node.NewEmptyDisk(b.T, freshDiskSize+2*1_000_000**mb), "containerd")
+func (s *setup) pull() outcome {
+	s.Helper()
+	root := filepath.Join(node.NewEmptyDisk(s.T, freshDiskSize+2*1_000_000**mb), "containerd")
 	begun := time.Now()
-	n := node.Start(b.T, node.Options{Containerd: node.NewestContainerd(b.T), Root: root, SandboxImage: b.pause})
-	for _, reference := range []string{b.pause, b.app} {
-		if err := n.CRI.Pull(b.Context(), reference); err != nil {
-			b.Fatal(err)
+	n := node.Start(s.T, node.Options{Containerd: node.NewestContainerd(s.T), Root: root, SandboxImage: s.pause})
+	for _, reference := range []string{s.pause, s.app} {
+		if err := n.CRI.Pull(s.Context(), reference); err != nil {
+			s.Fatal(err)
 		}
 	}
-	started, ready, read := b.start(n)
-	n.Stop(b.T)
+	started, ready, read := s.start(n)
+	n.Stop(s.T)
 	return outcome{Name: "pull", StartedSeconds: started.Sub(begun).Seconds(), ReadySeconds: ready.Sub(begun).Seconds(), read: read}
 }
 
 // start runs the application and returns what it says of itself.
-func (b *bench) start(n *node.Node) (started, ready time.Time, read int64) {
-	b.Helper()
-	result, err := n.CRI.Run(b.Context(), node.Pod{Name: "app", Image: b.app})
+func (s *setup) start(n *node.Node) (started, ready time.Time, read int64) {
+	s.Helper()
+	result, err := n.CRI.Run(s.Context(), node.Pod{Name: "app", Image: s.app})
 	if err != nil {
-		b.Fatal(err)
+		s.Fatal(err)
 	}
 	var startedAt, readyAt int64
 	if _, err := fmt.Sscanf(result.Log, "started %d\nready %d %d\n", &startedAt, &readyAt, &read); err != nil || result.ExitCode != 0 {
-		b.Fatalf("the application ended with status %d and said %q: %v", result.ExitCode, result.Log, err)
+		s.Fatalf("the application ended with status %d and said %q: %v", result.ExitCode, result.Log, err)
 	}
 	return time.Unix(0, startedAt), time.Unix(0, readyAt), read
 }
 
-// report writes a table, and the same as one last line of JSON.
-func report(t *testing.T, outcomes []outcome) {
-	t.Helper()
+func summary(machine bench.Machine, outcomes []outcome) bench.Report {
 	read := outcomes[0].read
 	least := float64(read) / blockSize
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tblocks to started\ts\tblocks to ready\ts\tblocks / least\t")
+	rows := []string{"\tblocks to started\ts\tblocks to ready\ts\tblocks / least"}
 	for _, o := range outcomes {
-		fmt.Fprintf(table, "%s\t%d\t%.2f\t%d\t%.2f\t%.2f\t\n",
-			o.Name, o.StartedBlocks, o.StartedSeconds, o.ReadyBlocks, o.ReadySeconds, float64(o.ReadyBlocks)/least)
+		rows = append(rows, fmt.Sprintf("%s\t%d\t%.2f\t%d\t%.2f\t%.2f",
+			o.Name, o.StartedBlocks, o.StartedSeconds, o.ReadyBlocks, o.ReadySeconds, float64(o.ReadyBlocks)/least))
 	}
-	if err := table.Flush(); err != nil {
-		t.Fatal(err)
+	return bench.Report{
+		Title: fmt.Sprintf("%d layers, %d files, %d MB; the application reads %.1f MB, at least %.0f blocks of 512 KiB (%s)",
+			*layers, *files, *mb, float64(read)/1e6, least, machine),
+		Tables: [][]string{rows, contentRows(outcomes)},
+		JSON: map[string]any{
+			"benchmark": "cold", "machine": machine, "layers": *layers, "files": *files, "mb": *mb,
+			"latencySeconds": latency.Seconds(), "readBytes": read, "outcomes": outcomes,
+		},
 	}
-	writeContents(t, &text, outcomes)
-	line, err := json.Marshal(map[string]any{
-		"layers": *layers, "files": *files, "mb": *mb, "latency": latency.Seconds(), "readBytes": read, "outcomes": outcomes,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Printf("%d layers, %d files, %d MB; the application reads %.1f MB, at least %.0f blocks of 512 KiB\n\n%s\n%s\n",
-		*layers, *files, *mb, float64(read)/1e6, least, &text, line)
 }

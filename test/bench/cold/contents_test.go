@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"text/tabwriter"
 
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/tree"
@@ -94,22 +93,18 @@ func countContents(blocks []int64, contents map[int64]string) map[string]int {
 	return counts
 }
 
-// writeContents writes a table of what the fetched blocks hold.
-func writeContents(t *testing.T, text io.Writer, outcomes []outcome) {
-	t.Helper()
-	table := tabwriter.NewWriter(text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(table, "\nblocks to ready\t%s\t\n", strings.Join(allContents, "\t"))
+// contentRows are a table of what the fetched blocks hold.
+func contentRows(outcomes []outcome) []string {
+	rows := []string{"blocks to ready\t" + strings.Join(allContents, "\t")}
 	for _, o := range outcomes {
 		if o.Fetched == nil {
 			continue
 		}
-		fmt.Fprint(table, o.Name)
+		row := o.Name
 		for _, what := range allContents {
-			fmt.Fprintf(table, "\t%d", o.Fetched[what])
+			row += fmt.Sprintf("\t%d", o.Fetched[what])
 		}
-		fmt.Fprintln(table, "\t")
+		rows = append(rows, row)
 	}
-	if err := table.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	return rows
 }

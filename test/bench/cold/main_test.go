@@ -6,7 +6,12 @@ import (
 	"os"
 	"testing"
 
+	"github.com/larder-dev/larder/test/bench"
 	"github.com/larder-dev/larder/test/node"
 )
 
-func TestMain(m *testing.M) { os.Exit(node.Isolate(m)) }
+var report bench.Report
+
+func TestMain(m *testing.M) {
+	os.Exit(report.Main(func() int { return node.Isolate(m) }))
+}

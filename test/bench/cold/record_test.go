@@ -9,13 +9,13 @@ import (
 )
 
 // record starts the application once from a volume, and returns the file that lists what it opened.
-func (b *bench) record(image string) string {
-	b.Helper()
-	disk := mountCold(b.T, b.program("slowdisk"), image, 0)
-	n := node.Start(b.T, node.Options{Containerd: node.NewestContainerd(b.T), Root: disk.containerdRoot(), SandboxImage: b.pause})
-	trace := filepath.Join(b.directory, "trace.txt")
-	run(b.T, b.program("record"), "--address", n.Address(), "--output", trace, b.app)
-	n.Stop(b.T)
-	disk.unmount(b.T)
+func (s *setup) record(image string) string {
+	s.Helper()
+	disk := mountCold(s.T, s.program("slowdisk"), image, 0)
+	n := node.Start(s.T, node.Options{Containerd: node.NewestContainerd(s.T), Root: disk.containerdRoot(), SandboxImage: s.pause})
+	trace := filepath.Join(s.directory, "trace.txt")
+	run(s.T, s.program("record"), "--address", n.Address(), "--output", trace, s.app)
+	n.Stop(s.T)
+	disk.unmount(s.T)
 	return trace
 }

@@ -5,7 +5,6 @@
 package node_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -13,20 +12,8 @@ import (
 	"github.com/larder-dev/larder/test/node"
 )
 
-// report is printed behind the testing package's own last line. It is empty in the process around the isolated one.
-var report struct {
-	title string
-	rows  []string
-	json  any
-}
+var report bench.Report
 
 func TestMain(m *testing.M) {
-	code := node.Isolate(m)
-	if report.rows != nil {
-		if err := bench.Print(os.Stdout, report.title, report.rows, report.json); err != nil {
-			fmt.Fprintln(os.Stderr, "bench-node:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(report.Main(func() int { return node.Isolate(m) }))
 }

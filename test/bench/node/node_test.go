@@ -59,13 +59,16 @@ func TestManifestToStarted(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	report.title = fmt.Sprintf("From a pod's manifest to Started; medians of %d runs (containerd %s, %s)",
-		rounds, node.NewestContainerd(t).Version, machine)
-	report.rows = []string{"image, compressed MB\tpulled s\tcached s\tpulled / cached"}
+	containerd := node.NewestContainerd(t).Version
+	rows := []string{"image, compressed MB\tpulled s\tcached s\tpulled / cached"}
 	for _, o := range outcomes {
-		report.rows = append(report.rows, fmt.Sprintf("%s\t%.2f\t%.2f\t%.1f", bench.MB(o.Bytes), o.PulledMedian, o.CachedMedian, o.Ratio))
+		rows = append(rows, fmt.Sprintf("%s\t%.2f\t%.2f\t%.1f", bench.MB(o.Bytes), o.PulledMedian, o.CachedMedian, o.Ratio))
 	}
-	report.json = map[string]any{"benchmark": "node", "machine": machine, "containerd": node.NewestContainerd(t).Version, "outcomes": outcomes}
+	report = bench.Report{
+		Title:  fmt.Sprintf("From a pod's manifest to Started; medians of %d runs (containerd %s, %s)", rounds, containerd, machine),
+		Tables: [][]string{rows},
+		JSON:   map[string]any{"benchmark": "node", "machine": machine, "containerd": containerd, "outcomes": outcomes},
+	}
 }
 
 // sizes are those of the images, in MB.

@@ -61,10 +61,12 @@ func TestBuildBesidePull(t *testing.T) {
 		return
 	}
 	ratios := compare(rounds)
-	report.title = fmt.Sprintf("A set of %d MB, compressed; medians of %d runs (%s)", megabytes, count, machine)
-	report.rows = rows(rounds, ratios)
-	report.json = map[string]any{
-		"benchmark": "build", "megabytes": megabytes, "machine": machine, "rounds": rounds, "ratios": ratios,
+	report = bench.Report{
+		Title:  fmt.Sprintf("A set of %d MB, compressed; medians of %d runs (%s)", megabytes, count, machine),
+		Tables: [][]string{rows(rounds, ratios)},
+		JSON: map[string]any{
+			"benchmark": "build", "megabytes": megabytes, "machine": machine, "rounds": rounds, "ratios": ratios,
+		},
 	}
 }
 

@@ -63,11 +63,12 @@ func run(ctx context.Context) (err error) {
 		}
 		all = append(all, result)
 	}
-	title := fmt.Sprintf("A set of %d MB, compressed, and changes upon its snapshot (%s)", megabytes, machine)
-	err = bench.Print(os.Stdout, title, rows(all), map[string]any{
-		"benchmark": "rebuild", "megabytes": megabytes, "machine": machine, "builds": all,
-	})
-	if err != nil {
+	report := bench.Report{
+		Title:  fmt.Sprintf("A set of %d MB, compressed, and changes upon its snapshot (%s)", megabytes, machine),
+		Tables: [][]string{rows(all)},
+		JSON:   map[string]any{"benchmark": "rebuild", "megabytes": megabytes, "machine": machine, "builds": all},
+	}
+	if err := report.Print(os.Stdout); err != nil {
 		return err
 	}
 	return judge(all)
