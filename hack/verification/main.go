@@ -39,7 +39,7 @@ func render(root string) ([]byte, error) {
 # What is promised, and the tests that show it
 
 `)
-	fmt.Fprintf(&out, "%d tests. `make test` runs all but those of `test/node`, which `make test-node` runs as root.\n", len(tests))
+	fmt.Fprintf(&out, "%d tests. `make test` runs all but those of `test/node` and `test/grow`, which have targets of their own, and\nthe benchmarks in `test/bench`.\n", len(tests))
 	for number, promise := range promises {
 		fmt.Fprintf(&out, "\n## %d. %s\n\n", number+1, promise.title)
 		out.WriteString("| shown by | in |\n|---|---|\n")

@@ -56,7 +56,7 @@ var promises = []promise{
 		patterns: []string{
 			`test/simulation\..*`, `internal/volume\.TestParent.*`, `internal/volume\.TestPlan.*`, `internal/ext4\.TestGenerations`,
 			`internal/ext4\.TestUnchangedChildWritesNothingNew`, `internal/ext4\.TestHoleIsReused`, `internal/layer\.TestEqualInheritanceIsTheSameTree`,
-			`internal/layer\.TestRecordsAreAsGoodAsLayers`, `internal/aws/ebs\.Test.*Parent.*`, `internal/aws/ebs\.TestChild.*`,
+			`internal/layer\.TestRecordsAreAsGoodAsLayers`, `internal/aws/ebs\.Test(Child|.*Parent).*`,
 			`cmd/larder\.TestBuildUponAParent`, `cmd/larder\.TestOperatorBuildsUponTheLastSnapshot`,
 		},
 	},
