@@ -38,7 +38,7 @@ var promises = []promise{
 			`test/node\.TestLayersAsContainerdAppliesThem`, `test/node\.TestCompare`, `internal/ext4\.TestIndexedDirectories`,
 			`internal/ext4\.TestFileAboveFourGiB`, `internal/layer\.TestSparse`, `internal/layer\.TestExtremes`, `internal/layer\.TestReplacing`,
 		},
-		besides: []string{"`make test-node-large` is not part of CI: it takes a quarter of an hour and several GB of memory."},
+		besides: []string{"`make test-node-large` is not part of CI: it takes seven minutes and several GB of memory."},
 	},
 	{
 		title: "Hostile input ends in an error that names it, in bounded memory",

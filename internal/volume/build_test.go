@@ -73,17 +73,24 @@ func (f *fixture) samples(t *testing.T) []image.Image {
 // makeFile makes a volume of images in a file and returns its path.
 func (f *fixture) makeFile(t *testing.T, images []image.Image, size int64) (string, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "disk.img")
-	_, err := volume.Make(t.Context(), volume.Request{
-		Images: images,
-		Size:   size,
-		Layers: f.client,
-		Create: func(_ context.Context, size int64, _ volume.RawDisk) (volume.Output, error) {
-			return volume.CreateFile(path, size)
-		},
-		Progress: func(int64, int64) {},
-	})
+	path, _, err := f.make(t, volume.Request{Images: images, Size: size})
 	return path, err
+}
+
+// make makes what is requested in a file, from the fixture's registry, and returns the file's path.
+func (f *fixture) make(t *testing.T, request volume.Request) (string, *volume.Result, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.img")
+	request.Layers = f.client
+	request.Progress = func(int64, int64) {}
+	request.Create = func(ctx context.Context, size int64, from volume.RawDisk) (volume.Output, error) {
+		if from == nil {
+			return volume.CreateFile(path, size)
+		}
+		return volume.CreateFileFrom(ctx, path, size, from)
+	}
+	result, err := volume.Make(t.Context(), request)
+	return path, result, err
 }
 
 func inspect(t *testing.T, path string) *volume.Contents {

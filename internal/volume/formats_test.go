@@ -1,13 +1,11 @@
 package volume_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,22 +23,7 @@ import (
 // makeFormat makes a volume of a format in a file, upon a parent if one is given.
 func (f *fixture) makeFormat(t *testing.T, format volume.Format, images []image.Image, size int64, parent *volume.Parent) (string, *volume.Result, error) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "disk.img")
-	result, err := volume.Make(t.Context(), volume.Request{
-		Format: format,
-		Images: images,
-		Size:   size,
-		Layers: f.client,
-		Parent: parent,
-		Create: func(ctx context.Context, size int64, from volume.RawDisk) (volume.Output, error) {
-			if from == nil {
-				return volume.CreateFile(file, size)
-			}
-			return volume.CreateFileFrom(ctx, file, size, from)
-		},
-		Progress: func(int64, int64) {},
-	})
-	return file, result, err
+	return f.make(t, volume.Request{Format: format, Images: images, Size: size, Parent: parent})
 }
 
 // onlyAMD64 returns images without those of other platforms.

@@ -32,21 +32,7 @@ func stored(t *testing.T, path string) *volume.Parent {
 // makeUpon makes a volume upon a parent, in a file.
 func (f *fixture) makeUpon(t *testing.T, images []image.Image, size int64, parent *volume.Parent) (string, *volume.Result, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "child.img")
-	result, err := volume.Make(t.Context(), volume.Request{
-		Images: images,
-		Size:   size,
-		Layers: f.client,
-		Parent: parent,
-		Create: func(ctx context.Context, size int64, from volume.RawDisk) (volume.Output, error) {
-			if from == nil {
-				return volume.CreateFile(path, size)
-			}
-			return volume.CreateFileFrom(ctx, path, size, from)
-		},
-		Progress: func(int64, int64) {},
-	})
-	return path, result, err
+	return f.make(t, volume.Request{Images: images, Size: size, Parent: parent})
 }
 
 // named is an image with a file of its own above layers that it shares with all others.

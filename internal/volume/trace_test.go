@@ -1,10 +1,8 @@
 package volume_test
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -59,21 +57,7 @@ func parseTrace(t *testing.T, paths ...string) *volume.Trace {
 // makeTraced makes a volume by a trace, in a file, upon a parent if that is not nil.
 func (f *fixture) makeTraced(t *testing.T, images []image.Image, trace *volume.Trace, parent *volume.Parent) (string, *volume.Result) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "disk.img")
-	result, err := volume.Make(t.Context(), volume.Request{
-		Images: images,
-		Size:   2,
-		Layers: f.client,
-		Trace:  trace,
-		Parent: parent,
-		Create: func(ctx context.Context, size int64, from volume.RawDisk) (volume.Output, error) {
-			if from == nil {
-				return volume.CreateFile(file, size)
-			}
-			return volume.CreateFileFrom(ctx, file, size, from)
-		},
-		Progress: func(int64, int64) {},
-	})
+	file, result, err := f.make(t, volume.Request{Images: images, Size: 2, Trace: trace, Parent: parent})
 	if err != nil {
 		t.Fatal(err)
 	}
