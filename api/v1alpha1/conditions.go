@@ -16,6 +16,14 @@ const (
 	ConditionBuilt = "Built"
 	// ConditionSnapshotReady tells whether EBS reports the snapshot as completed.
 	ConditionSnapshotReady = "SnapshotReady"
+	// ConditionCopiesReady tells whether every Region of spec.copies has a completed copy of the current revision.
+	ConditionCopiesReady = "CopiesReady"
+	// ConditionShared tells whether exactly the accounts of spec.sharedWith may use the current snapshot.
+	ConditionShared = "Shared"
+	// ConditionFastSnapshotRestoreReady tells whether it is enabled in every zone of spec.fastSnapshotRestore.
+	ConditionFastSnapshotRestoreReady = "FastSnapshotRestoreReady"
+	// ConditionPublished tells whether the places of spec.publish name the current snapshot.
+	ConditionPublished = "Published"
 )
 
 // Condition types of NodeClassBinding.
@@ -42,6 +50,7 @@ const (
 	ReasonPassed          = "Passed"
 	ReasonApplied         = "Applied"
 	ReasonDeleting        = "Deleting"
+	ReasonRetained        = "Retained"
 )
 
 // Reasons of an ImageCacheSnapshot that cannot go on, or not yet.
@@ -63,6 +72,38 @@ const (
 	ReasonBuildFailed         = "BuildFailed"
 	ReasonSnapshotFailed      = "SnapshotFailed"
 	ReasonInUse               = "InUse"
+
+	ReasonForbidden         = "RegistryForbidden"
+	ReasonTooManyRequests   = "RegistryTooManyRequests"
+	ReasonInvalidTagPolicy  = "InvalidTagPolicy"
+	ReasonNoTagMatches      = "NoTagMatches"
+	ReasonDuplicateImage    = "DuplicateImage"
+	ReasonInvalidPullSecret = "InvalidPullSecret"
+	ReasonAttemptsExhausted = "AttemptsExhausted"
+	ReasonRevisionNotFound  = "RevisionNotFound"
+	ReasonKMSKeyUnusable    = "KMSKeyUnusable"
+	ReasonSuspended         = "Suspended"
+	ReasonPinned            = "Pinned"
+)
+
+// Reasons of what is made of a snapshot beside it.
+const (
+	ReasonCopied              = "Copied"
+	ReasonCopying             = "Copying"
+	ReasonCopyFailed          = "CopyFailed"
+	ReasonRegionUnusable      = "RegionUnusable"
+	ReasonShared              = "Shared"
+	ReasonDefaultKeyNotShared = "DefaultKMSKeyCannotBeShared"
+	ReasonEnabled             = "Enabled"
+	ReasonEnabling            = "Enabling"
+	ReasonPublished           = "Published"
+	ReasonNotOurs             = "NotOurs"
+)
+
+// Reasons of events about what is collected.
+const (
+	ReasonCollectable = "SnapshotCollectable"
+	ReasonCollected   = "SnapshotCollected"
 )
 
 // Reasons of a NodeClassBinding that cannot go on, or not yet.

@@ -5,6 +5,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// AnnotationReconcileRequestedAt asks for the references to be resolved now, whenever its value changes; by custom it
+// is the time of asking. The value that was last acted on is in status.lastHandledReconcileAt.
+const AnnotationReconcileRequestedAt = "larder.dev/reconcile-requested-at"
+
 // ImageCacheSnapshot is a recipe for an EBS snapshot that holds container images, unpacked and ready to run.
 //
 // +kubebuilder:object:root=true
@@ -43,6 +47,7 @@ type ImageCacheSnapshotList struct {
 // ImageCacheSnapshotSpec says what to cache.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.format) || self.format != 'Files' || !has(self.platforms) || size(self.platforms) == 1",message="format Files takes one platform, since plain files are those of one: leave one in platforms, and make an ImageCacheSnapshot for each other"
+// +kubebuilder:validation:XValidation:rule="!has(self.sharedWith) || !has(self.encryption) || !self.encryption.kmsKeyID.endsWith('alias/aws/ebs')",message="sharedWith needs a KMS key of your own: AWS lets no other account use the default key alias/aws/ebs; give another encryption.kmsKeyID, or leave out sharedWith"
 type ImageCacheSnapshotSpec struct {
 	// images are the images to keep on the volume. A pod finds an image only under the name it is listed by
 	// here (or by its digest), so list it as pods name it.
@@ -76,18 +81,253 @@ type ImageCacheSnapshotSpec struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('2Gi')) >= 0 && quantity(string(self)).compareTo(quantity('2000Gi')) <= 0",message="volumeSize must be from 2Gi to 2000Gi: give another size, or leave it out to have it computed"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isInteger() && quantity(string(self)).asInteger() % 1073741824 == 0",message="volumeSize must be whole GiB, because EBS sizes are: write for instance 20Gi"
 	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
+
+	// imagePullSecrets name Secrets of the operator's namespace, of the type kubernetes.io/dockerconfigjson or
+	// kubernetes.io/dockercfg. Images in Amazon ECR are read with the operator's own AWS identity and need none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	ImagePullSecrets []PullSecretReference `json:"imagePullSecrets,omitempty"`
+
+	// interval is how often tags are resolved again, from 1m to 168h; each time is up to a tenth earlier or later.
+	// +optional
+	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('168h')",message="interval must be from 1m to 168h: registries limit requests, and a build takes minutes"
+	Interval metav1.Duration `json:"interval,omitzero"`
+
+	// suspend stops resolving, building and collecting. What there is stays as it is, and deletion goes on.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// revision pins the object to one of status.revisions: its snapshot is in use, and nothing is resolved or built
+	// until the pin is removed.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision *int64 `json:"revision,omitempty"`
+
+	// encryption says how the snapshot is encrypted. Left out, that is the account's setting for EBS.
+	// +optional
+	Encryption *Encryption `json:"encryption,omitempty"`
+
+	// copies are made of each revision in other Regions.
+	// +optional
+	// +listType=map
+	// +listMapKey=region
+	// +kubebuilder:validation:MaxItems=20
+	Copies []RegionalCopy `json:"copies,omitempty"`
+
+	// sharedWith are AWS account ids that may make volumes from the snapshot of the current revision, in this Region.
+	// An encrypted snapshot also needs its KMS key to be shared, which is for you to do.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	SharedWith []AccountID `json:"sharedWith,omitempty"`
+
+	// fastSnapshotRestore lets volumes of the current revision start without the delay of reading from S3 at first
+	// touch. AWS bills it by the hour for each zone, and gives each new snapshot credits that begin at zero.
+	// +optional
+	FastSnapshotRestore *FastSnapshotRestore `json:"fastSnapshotRestore,omitempty"`
+
+	// publish writes the current snapshot's id where others read it.
+	// +optional
+	Publish *Publish `json:"publish,omitempty"`
+
+	// revisionHistoryLimit is how many revisions are kept, the current one among them. A revision that something
+	// still refers to is kept beyond it.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
+
+	// deletionPolicy says what becomes of the snapshots when this object is deleted: Delete deletes them, as soon as
+	// nobody may use them any more; Retain leaves them, and what was published of them, to you.
+	// +optional
+	// +kubebuilder:default=Delete
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// tags are put on the snapshots and copies that are made from now on.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=30
+	// +kubebuilder:validation:XValidation:rule="self.all(key, !key.startsWith('aws:') && !key.startsWith('larder.dev/'))",message="tags must not begin with aws: or larder.dev/, which AWS and Larder keep for themselves"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, size(key) >= 1 && size(key) <= 127)",message="a tag's key has 1 to 127 characters, as AWS wants it"
+	Tags map[string]TagValue `json:"tags,omitempty"`
 }
 
 // CachedImage is one image to keep.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.tagPolicy) || !self.image.matches('@|:[^/]*$')",message="an image with a tagPolicy is a repository, since the policy chooses the tag: leave out the tag and the digest"
 type CachedImage struct {
-	// image is a reference as a pod would write it: by tag or by digest, on Docker Hub when it names no host.
+	// image is a reference as a pod would write it: by tag or by digest, on Docker Hub when it names no host. With a
+	// tagPolicy it is the repository alone.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="!self.matches('\\\\s')",message="image must not contain white space: write it as in a pod, for instance public.ecr.aws/nginx/nginx:1.29"
 	// +kubebuilder:validation:XValidation:rule="!self.contains('://')",message="image must not begin with a scheme: leave out https://"
 	Image string `json:"image"`
+
+	// tagPolicy chooses the newest of the repository's tags at each interval.
+	// +optional
+	TagPolicy *TagPolicy `json:"tagPolicy,omitempty"`
 }
+
+// TagPolicy chooses one of a repository's tags, as an ImagePolicy of Flux does.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.semver), has(self.alphabetical), has(self.numerical)].exists_one(given, given)",message="a tagPolicy has exactly one of semver, alphabetical and numerical"
+type TagPolicy struct {
+	// filterTags leaves only some of the tags to choose from.
+	// +optional
+	FilterTags *TagFilter `json:"filterTags,omitempty"`
+
+	// semver chooses the highest version within a range.
+	// +optional
+	SemVer *SemVerPolicy `json:"semver,omitempty"`
+
+	// alphabetical chooses the last tag in the order of the alphabet, or the first.
+	// +optional
+	Alphabetical *OrderPolicy `json:"alphabetical,omitempty"`
+
+	// numerical chooses the tag with the highest number, or with the lowest.
+	// +optional
+	Numerical *OrderPolicy `json:"numerical,omitempty"`
+}
+
+// TagFilter leaves only some of the tags to choose from.
+type TagFilter struct {
+	// pattern is a regular expression of Go that a tag must match.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Pattern string `json:"pattern"`
+
+	// extract is what the policy compares in place of the tag: text with $1 or $name for what groups of the pattern
+	// matched.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Extract string `json:"extract,omitempty"`
+}
+
+// SemVerPolicy chooses the highest version within a range.
+type SemVerPolicy struct {
+	// range is of versions, for instance ">=1.2.0 <2.0.0".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Range string `json:"range"`
+}
+
+// OrderPolicy chooses the last in an order.
+type OrderPolicy struct {
+	// order is asc for the last or highest, desc for the first or lowest.
+	// +optional
+	// +kubebuilder:default=asc
+	// +kubebuilder:validation:Enum=asc;desc
+	Order string `json:"order,omitempty"`
+}
+
+// PullSecretReference names a Secret of the operator's namespace.
+type PullSecretReference struct {
+	// name is the Secret's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// Encryption says how a snapshot is encrypted.
+type Encryption struct {
+	// kmsKeyID is a KMS key's id, ARN, or alias ("alias/images").
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	KMSKeyID string `json:"kmsKeyID"`
+}
+
+// RegionalCopy is a copy in another Region.
+type RegionalCopy struct {
+	// region is an AWS Region other than the operator's, for instance us-west-2.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2}(-[a-z]+)+-[0-9]+$')",message="region must be the name of an AWS Region, for instance us-west-2"
+	Region string `json:"region"`
+
+	// kmsKeyID is a KMS key of that Region. Left out, the copy of an encrypted snapshot is encrypted with that Region's
+	// default key for EBS.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	KMSKeyID string `json:"kmsKeyID,omitempty"`
+}
+
+// AccountID is an AWS account's.
+//
+// +kubebuilder:validation:MaxLength=12
+// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{12}$')",message="an AWS account id has 12 digits: write it in quotes, for instance \"111122223333\""
+type AccountID string
+
+// FastSnapshotRestore says where volumes start without delay.
+type FastSnapshotRestore struct {
+	// availabilityZones are names of zones of the operator's Region, for instance us-west-2a.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	AvailabilityZones []AvailabilityZone `json:"availabilityZones"`
+}
+
+// AvailabilityZone is the name of a zone.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=64
+type AvailabilityZone string
+
+// Publish says where the current snapshot's id is written.
+//
+// +kubebuilder:validation:MinProperties=1
+type Publish struct {
+	// ssmParameter is the name of an SSM parameter in the operator's Region, whose value becomes the snapshot's id.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1011
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$')",message="ssmParameter must be a full name as SSM takes it, for instance /larder/inference"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(?i)^/(aws|ssm)')",message="ssmParameter must not begin with /aws or /ssm, which AWS keeps for itself"
+	SSMParameter string `json:"ssmParameter,omitempty"`
+
+	// configMap is one in the operator's namespace that Larder makes.
+	// +optional
+	ConfigMap *ConfigMapReference `json:"configMap,omitempty"`
+}
+
+// ConfigMapReference names a ConfigMap of the operator's namespace.
+type ConfigMapReference struct {
+	// name is the ConfigMap's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// DeletionPolicy says what becomes of snapshots whose object is deleted.
+//
+// +kubebuilder:validation:Enum=Delete;Retain
+type DeletionPolicy string
+
+// Deletion policies.
+const (
+	// DeletionDelete deletes the snapshots once nobody may use them.
+	DeletionDelete DeletionPolicy = "Delete"
+	// DeletionRetain leaves the snapshots to the user.
+	DeletionRetain DeletionPolicy = "Retain"
+)
+
+// TagValue is an AWS tag's value.
+//
+// +kubebuilder:validation:MaxLength=255
+type TagValue string
 
 // Platform is an operating system and an architecture, as in an OCI index.
 //
@@ -109,146 +349,3 @@ const (
 	// FormatFiles is an ext4 filesystem without a partition table that holds the images' files, merged.
 	FormatFiles Format = "Files"
 )
-
-// ImageCacheSnapshotStatus says what is cached, and where.
-type ImageCacheSnapshotStatus struct {
-	// conditions are Ready, ImagesResolved, Built and SnapshotReady; and Reconciling or Stalled while true.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// observedGeneration is the generation of the spec that the conditions speak of.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// region is the AWS Region that holds the snapshot.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	Region string `json:"region,omitempty"`
-
-	// snapshotID is the completed EBS snapshot of the current revision.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	SnapshotID string `json:"snapshotID,omitempty"`
-
-	// revision counts the snapshots made for this object, from 1.
-	// +optional
-	Revision int64 `json:"revision,omitempty"`
-
-	// contentHash identifies what the snapshot holds: image digests, platforms, format and size.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	ContentHash string `json:"contentHash,omitempty"`
-
-	// format is that of the snapshot's volume.
-	// +optional
-	Format Format `json:"format,omitempty"`
-
-	// volumeSize is the size of the snapshot's volume; a volume made from it cannot be smaller.
-	// +optional
-	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
-
-	// images are those of the current revision.
-	// +optional
-	// +listType=map
-	// +listMapKey=image
-	// +kubebuilder:validation:MaxItems=100
-	Images []ImageStatus `json:"images,omitempty"`
-
-	// build is the build in progress, or the last attempt of one that did not succeed.
-	// +optional
-	Build *BuildStatus `json:"build,omitempty"`
-}
-
-// ImageStatus is one image as it is on the volume.
-type ImageStatus struct {
-	// image is the reference from the spec.
-	// +required
-	// +kubebuilder:validation:MaxLength=512
-	Image string `json:"image"`
-
-	// digest is what the reference pointed at when it was resolved: an index's or a manifest's.
-	// +required
-	// +kubebuilder:validation:MaxLength=80
-	Digest string `json:"digest"`
-
-	// platforms are those that the volume holds of this image.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=4
-	Platforms []string `json:"platforms,omitempty"`
-
-	// size is the sum of the compressed layers of those platforms.
-	// +optional
-	Size *resource.Quantity `json:"size,omitempty"`
-}
-
-// BuildStep is how far a build has come.
-//
-// +kubebuilder:validation:Enum=Starting;Writing;Completing;Failed
-type BuildStep string
-
-// Steps of a build, in order; Failed ends an attempt.
-const (
-	// BuildStarting is recorded before anything is created in AWS.
-	BuildStarting BuildStep = "Starting"
-	// BuildWriting means that blocks are being sent.
-	BuildWriting BuildStep = "Writing"
-	// BuildCompleting means that every block was sent and EBS is completing the snapshot.
-	BuildCompleting BuildStep = "Completing"
-	// BuildFailed means that this attempt ended without a snapshot.
-	BuildFailed BuildStep = "Failed"
-)
-
-// BuildStatus is one attempt to build a revision.
-type BuildStatus struct {
-	// revision is the one being built.
-	// +required
-	Revision int64 `json:"revision"`
-
-	// contentHash identifies what is being built.
-	// +required
-	// +kubebuilder:validation:MaxLength=64
-	ContentHash string `json:"contentHash"`
-
-	// attempt counts the attempts for this revision, from 1.
-	// +required
-	Attempt int64 `json:"attempt"`
-
-	// step is how far the attempt has come.
-	// +required
-	Step BuildStep `json:"step"`
-
-	// progress is the part of the layers' compressed bytes that was read, in percent.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=100
-	Progress int32 `json:"progress"`
-
-	// snapshotID is the snapshot being written.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	SnapshotID string `json:"snapshotID,omitempty"`
-
-	// volumeSize is the size of the volume being written.
-	// +optional
-	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
-
-	// images are those being written.
-	// +optional
-	// +listType=map
-	// +listMapKey=image
-	// +kubebuilder:validation:MaxItems=100
-	Images []ImageStatus `json:"images,omitempty"`
-
-	// startTime is when the attempt began.
-	// +optional
-	StartTime *metav1.Time `json:"startTime,omitempty"`
-
-	// message says why the attempt failed.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message,omitempty"`
-}

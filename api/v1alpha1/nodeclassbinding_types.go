@@ -179,6 +179,12 @@ type NodeClassBindingStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	AppliedSnapshotID string `json:"appliedSnapshotID,omitempty"`
 
+	// lastKnownGoodSnapshotID is the snapshot that the target named before that one. It is kept as long as the binding
+	// names it, so that there is a way back.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LastKnownGoodSnapshotID string `json:"lastKnownGoodSnapshotID,omitempty"`
+
 	// rival is who took the device back after it was written, if anyone did.
 	// +optional
 	Rival *Rival `json:"rival,omitempty"`

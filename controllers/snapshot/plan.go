@@ -191,7 +191,6 @@ func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus
 		ContentHash: f.resolution.contentHash,
 		Attempt:     attempt + 1,
 		Step:        larderv1alpha1.BuildStarting,
-		Images:      f.resolution.statuses,
 		StartTime:   &started,
 	}
 }
@@ -260,7 +259,8 @@ func attemptOrNil(f *facts) *larderv1alpha1.BuildStatus {
 
 // end marks an attempt that is over without anyone's fault.
 func end(attempt *larderv1alpha1.BuildStatus, message string) {
-	attempt.Step, attempt.Message = larderv1alpha1.BuildFailed, message
+	attempt.Step = larderv1alpha1.BuildFailed
+	attempt.Errors = []larderv1alpha1.AttemptError{{Attempt: attempt.Attempt, Reason: larderv1alpha1.ReasonBuildFailed, Message: message}}
 }
 
 // fail marks an attempt that EBS has failed.

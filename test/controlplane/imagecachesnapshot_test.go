@@ -41,6 +41,9 @@ func manyImages(count int) []any {
 func testImageCacheSnapshot(t *testing.T, plane *controlplane.ControlPlane) {
 	t.Run("accepted", func(t *testing.T) { testSnapshotAccepted(t, plane.Admin) })
 	t.Run("refused", func(t *testing.T) { testSnapshotRefused(t, plane.Admin) })
+	t.Run("lifecycle accepted", func(t *testing.T) { testLifecycleAccepted(t, plane.Admin) })
+	t.Run("lifecycle refused", func(t *testing.T) { testLifecycleRefused(t, plane.Admin) })
+	t.Run("tag policies", func(t *testing.T) { testTagPolicies(t, plane.Admin) })
 }
 
 func testSnapshotAccepted(t *testing.T, admin client.Client) {
