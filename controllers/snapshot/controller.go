@@ -40,11 +40,13 @@ type Reconciler struct {
 	Client client.Client
 	Live   client.Reader
 
-	Resolver  Resolver
-	Snapshots Snapshots
-	Runner    *Runner
-	Recorder  events.EventRecorder
-	Clock     clock.PassiveClock
+	Registries Registries
+	Snapshots  Snapshots
+	Contents   Contents
+	Keys       Keys
+	Runner     *Runner
+	Recorder   events.EventRecorder
+	Clock      clock.PassiveClock
 
 	// ClusterUID is the UID of the kube-system namespace; see ClusterUID.
 	ClusterUID types.UID
@@ -61,8 +63,9 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(manager).
 		Named("imagecachesnapshot").
-		// Our own status writes change no generation; a deletion does.
-		For(&larderv1alpha1.ImageCacheSnapshot{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// Our own status writes change neither generation nor annotations; a deletion changes the generation.
+		For(&larderv1alpha1.ImageCacheSnapshot{}, builder.WithPredicates(predicate.Or[client.Object](
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(source.Channel(r.Runner.wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: passes,

@@ -3,15 +3,30 @@ package snapshot
 import (
 	"context"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/aws/kms"
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/internal/volume"
 )
 
-// Resolver finds what an image reference means now, for platforms such as "linux/amd64". It reports an
-// *image.Error for whatever is the image's or the registry's fault.
+// Registries give access to images with the credentials of some pull secrets.
+type Registries interface {
+	// Resolver reads the named Secrets of the operator's namespace. A Secret that is missing or of no use is an
+	// *image.SecretError.
+	Resolver(ctx context.Context, pullSecrets []string) (Resolver, error)
+}
+
+// Resolver finds what image references mean now. It reports an *image.Error for whatever is the image's or the
+// registry's fault.
 type Resolver interface {
+	// Digest asks one question at most: what a reference points at.
+	Digest(ctx context.Context, reference string) (digest.Digest, error)
+	// Resolve also reads the manifests, for platforms such as "linux/amd64".
 	Resolve(ctx context.Context, reference string, platforms []string) (*image.Image, error)
+	// Tags lists a repository's.
+	Tags(ctx context.Context, repository string) ([]string, error)
 }
 
 // Snapshots are the EBS snapshots of the operator's account and Region.
@@ -23,6 +38,20 @@ type Snapshots interface {
 	Describe(ctx context.Context, id string) (ebs.Snapshot, error)
 	// Delete deletes one; a snapshot that does not exist is no error.
 	Delete(ctx context.Context, id string) error
+	// Tag adds tags to one, or changes their values.
+	Tag(ctx context.Context, id string, tags map[string]string) error
+}
+
+// Contents tell what is in a snapshot.
+type Contents interface {
+	// Layout reads the layout record that a build has left in the volume.
+	Layout(ctx context.Context, snapshotID string) (*volume.Layout, error)
+}
+
+// Keys are the KMS keys of the operator's Region.
+type Keys interface {
+	// Describe takes a key's id, ARN or alias.
+	Describe(ctx context.Context, keyID string) (kms.Key, error)
 }
 
 // Builder writes volumes to EBS.
@@ -35,9 +64,13 @@ type Builder interface {
 // BuildRequest says what to build.
 type BuildRequest struct {
 	Images []image.Image
-	Format volume.Format
+	// PullSecrets name the Secrets of the operator's namespace that the layers are fetched with.
+	PullSecrets []string
+	Format      volume.Format
 	// VolumeSize is in GiB; 0 has it computed from the images.
 	VolumeSize int64
+	// KMSKeyARN is the key to encrypt with; empty for the account's setting. A child is encrypted as its parent.
+	KMSKeyARN string
 	// Parent is the id of an earlier snapshot of the same object, whose unchanged layers are neither read nor
 	// written; empty for none. A parent that cannot be used is done without.
 	Parent string
@@ -59,6 +92,9 @@ type BuildResult struct {
 	SnapshotID string
 	// VolumeSize is in GiB.
 	VolumeSize int64
+	// StoredBytes are in use on the volume, FetchedBytes of compressed layers were downloaded, and WrittenBytes
+	// were sent to EBS.
+	StoredBytes, FetchedBytes, WrittenBytes int64
 	// WithoutParent is why the parent was not used, nil if it was or there was none.
 	WithoutParent error
 }

@@ -3,7 +3,9 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
@@ -27,8 +29,27 @@ type failure struct {
 	// needsPerson means that trying again alone does not help. It is tried again nevertheless, rarely, so that a
 	// pushed image or a granted permission heals without an edit.
 	needsPerson bool
-	err         error
+	// retryAfter is how long a registry asks to wait; 0 if it does not.
+	retryAfter time.Duration
+	err        error
 }
+
+// needsPerson has the reasons of failed attempts for which trying again alone does not help. A status has no more than
+// the reason.
+var needsPerson = func() map[string]bool {
+	reasons := map[string]bool{
+		larderv1alpha1.ReasonVolumeTooSmall:     true,
+		larderv1alpha1.ReasonOutOfInodes:        true,
+		larderv1alpha1.ReasonInvalidLayer:       true,
+		larderv1alpha1.ReasonFormatUnfit:        true,
+		larderv1alpha1.ReasonAccessDenied:       true,
+		larderv1alpha1.ReasonCredentialsMissing: true,
+	}
+	for _, known := range reasonsOfImages {
+		reasons[known.reason] = known.needsPerson
+	}
+	return reasons
+}()
 
 var reasonsOfImages = map[image.Reason]failure{
 	image.InvalidReference: {reason: larderv1alpha1.ReasonInvalidReference, needsPerson: true},
@@ -37,8 +58,11 @@ var reasonsOfImages = map[image.Reason]failure{
 	image.PlatformMissing:  {reason: larderv1alpha1.ReasonPlatformMissing, needsPerson: true},
 	image.DigestMismatch:   {reason: larderv1alpha1.ReasonDigestMismatch, needsPerson: true},
 	image.Unsupported:      {reason: larderv1alpha1.ReasonImageUnsupported, needsPerson: true},
+	image.Forbidden:        {reason: larderv1alpha1.ReasonForbidden, needsPerson: true},
+	image.NoTagMatches:     {reason: larderv1alpha1.ReasonNoTagMatches, needsPerson: true},
+	image.InvalidTagPolicy: {reason: larderv1alpha1.ReasonInvalidTagPolicy, needsPerson: true},
 	image.Unreachable:      {reason: larderv1alpha1.ReasonRegistryUnreachable},
-	image.TooManyRequests:  {reason: larderv1alpha1.ReasonRegistryError},
+	image.TooManyRequests:  {reason: larderv1alpha1.ReasonTooManyRequests},
 	image.RegistryError:    {reason: larderv1alpha1.ReasonRegistryError},
 	image.Incomplete:       {reason: larderv1alpha1.ReasonRegistryError},
 }
@@ -52,7 +76,44 @@ func imageFailure(err error) *failure {
 			found.reason = larderv1alpha1.ReasonRegistryUnreachable
 		}
 	}
+	var refused *image.Error
+	if errors.As(err, &refused) {
+		found.retryAfter = refused.RetryAfter
+	}
 	return found.with(err)
+}
+
+// imageFailures explains the errors of several images as one: its reason is that of the first that needs a person, or
+// else of the first, and its message has all. It returns nil for none.
+func imageFailures(errs []error) *failure {
+	var found *failure
+	var retryAfter time.Duration
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		one := imageFailure(err)
+		retryAfter = max(retryAfter, one.retryAfter)
+		if found == nil || one.needsPerson && !found.needsPerson {
+			found = one
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	all := errors.Join(errs...)
+	found.err, found.retryAfter = all, retryAfter
+	found.message = clip(strings.ReplaceAll(all.Error(), "\n", "; "))
+	return found
+}
+
+// pullSecretFailure explains an error of Registries; nil for none.
+func pullSecretFailure(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	var secret *image.SecretError
+	return failure{reason: larderv1alpha1.ReasonInvalidPullSecret, needsPerson: errors.As(err, &secret)}.with(err)
 }
 
 // awsFailure explains an error of Snapshots.
@@ -68,6 +129,15 @@ func awsFailure(err error) *failure {
 		found.reason = larderv1alpha1.ReasonInUse
 	}
 	return found.with(err)
+}
+
+// keyFailure explains an error of Keys.
+func keyFailure(keyID string, err error) *failure {
+	if larderaws.IsNotFound(err) {
+		return failure{reason: larderv1alpha1.ReasonKMSKeyUnusable, needsPerson: true}.with(fmt.Errorf(
+			"spec.encryption.kmsKeyID: KMS knows no key %s in this Region: check its id, ARN or alias: %w", keyID, err))
+	}
+	return awsFailure(fmt.Errorf("spec.encryption.kmsKeyID: %w", err))
 }
 
 // buildFailure explains an error of a Builder, the innermost cause that is known first: a volume's error wraps
@@ -120,12 +190,14 @@ func (f failure) with(err error) *failure {
 }
 
 // clip shortens a message to longestMessage, at a character's end.
-func clip(message string) string {
+func clip(message string) string { return clipTo(message, longestMessage) }
+
+func clipTo(message string, longest int) string {
 	const ellipsis = "…"
-	if len(message) <= longestMessage {
+	if len(message) <= longest {
 		return message
 	}
-	end := longestMessage - len(ellipsis)
+	end := longest - len(ellipsis)
 	for !utf8.RuneStart(message[end]) {
 		end--
 	}

@@ -33,7 +33,7 @@ func (r *Reconciler) finalize(ctx context.Context, object *larderv1alpha1.ImageC
 	if waiting != nil {
 		d.reason, d.message, o.after = waiting.reason, waiting.message, waiting.after
 	}
-	c.summary(d, o.failure, "")
+	c.summary(d, o.failure, "", "")
 	if o.retry == nil {
 		object.Status.ObservedGeneration = object.Generation
 	}
@@ -52,9 +52,7 @@ type hindrance struct {
 // deleteSnapshots returns nil twice when nothing of the object is left in AWS.
 func (r *Reconciler) deleteSnapshots(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) (*hindrance, *failure) {
 	m := r.memories.of(object.UID)
-	f := &facts{now: r.Clock.Now(), generation: object.Generation, status: *object.Status.DeepCopy(), failed: m.failed}
-	f.build = r.observeBuild(object, m)
-	f.failed = m.failed
+	f := r.newFacts(object, m)
 	if f.build.running() {
 		r.Runner.cancel(object.UID)
 		return &hindrance{larderv1alpha1.ReasonDeleting, "stopping the build", progressInterval}, nil

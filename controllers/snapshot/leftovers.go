@@ -7,8 +7,8 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-// leftovers are the object's snapshots that nobody can want. Superseded revisions are not among them: they stay
-// until the object is deleted.
+// leftovers are the object's snapshots that nobody can want. Superseded revisions are not among them: package collection
+// decides about those.
 func leftovers(f *facts) []ebs.Snapshot {
 	if f.build.running() {
 		return nil
@@ -46,7 +46,7 @@ func (f *facts) isCompleting(snapshot ebs.Snapshot) bool {
 func (f *facts) isUnpublished(snapshot ebs.Snapshot) bool {
 	revision, wanted := numberTag(&snapshot, ebs.TagRevision), f.wanted()
 	return wanted != "" && snapshot.Tags[ebs.TagContentHash] != wanted &&
-		revision > f.status.Revision && revision == f.attempt().Revision
+		revision > f.lastRevision() && revision == f.attempt().Revision
 }
 
 // isDuplicate holds for a second snapshot of one revision, by another attempt: a crash at the wrong moment can

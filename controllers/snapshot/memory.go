@@ -12,10 +12,12 @@ import (
 // memory is what one pass keeps for the next of the same object. Losing it in a crash costs time and nothing
 // else: what matters is in the object's status and in the tags of its snapshots.
 type memory struct {
-	// resolution is of the generation that it names, or nil.
+	// resolution is of the recipe that it names, or nil.
 	resolution *resolution
-	// refusal is why the references could not be resolved, if that needs a person.
+	// refusal is why the references could not be resolved, or nil.
 	refusal *refusal
+	// checkDue is when tags are resolved again; zero for at once.
+	checkDue time.Time
 	// failed is the last attempt, if it failed.
 	failed *failedAttempt
 	// missing has what should exist in AWS and does not, and since when.
@@ -27,24 +29,32 @@ type memory struct {
 	progressAt time.Time
 }
 
+// resolved returns what is known of a recipe, or nil.
+func (m *memory) resolved(recipe string) *resolution {
+	if m.resolution == nil || m.resolution.recipe != recipe {
+		return nil
+	}
+	return m.resolution
+}
+
 // refusal spares registries the same question at every pass.
 type refusal struct {
-	generation int64
-	failure    *failure
-	until      time.Time
+	recipe  string
+	failure *failure
+	// times counts how often in a row the recipe could not be resolved.
+	times int64
+	until time.Time
 }
 
-func (r *refusal) holds(generation int64, now time.Time) bool {
-	return r != nil && r.generation == generation && now.Before(r.until)
+func (r *refusal) holds(recipe string, now time.Time) bool {
+	return r != nil && r.recipe == recipe && now.Before(r.until)
 }
 
-// failedAttempt is an attempt that ended without a snapshot.
+// failedAttempt is an attempt that ended without a snapshot. A change of the spec is tried at once.
 type failedAttempt struct {
-	build larderv1alpha1.BuildStatus
-	// generation is that of the spec it was for: a change of the spec is tried at once.
-	generation int64
-	failure    *failure
-	retryAt    time.Time
+	build   larderv1alpha1.BuildStatus
+	failure *failure
+	retryAt time.Time
 }
 
 // memories are those of all objects. Each object's own is used by one pass at a time.

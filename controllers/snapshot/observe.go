@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
@@ -17,20 +14,31 @@ import (
 
 // facts are what a pass has observed; plan decides on nothing else.
 type facts struct {
-	now        time.Time
-	generation int64
-	status     larderv1alpha1.ImageCacheSnapshotStatus
+	now    time.Time
+	status larderv1alpha1.ImageCacheSnapshotStatus
+
+	// recipe is the hash of what the spec asks for.
+	recipe string
+	// kmsKeyID is spec.encryption's, or empty.
+	kmsKeyID string
+	// pin is spec.revision, 0 without one.
+	pin       int64
+	suspended bool
+	// requested means that the annotation asks for a look at the registries.
+	requested bool
 
 	// build is this process's, or nil.
 	build *buildView
-	// failed is the last attempt, if it failed in this process.
+	// failed is the last attempt, if it failed.
 	failed *failedAttempt
 
-	// settled means that status.snapshotID is for this generation, so that no reference needs to be resolved.
-	settled bool
 	// resolution is nil when the references could not be resolved, or need not be.
 	resolution   *resolution
 	unresolvable *failure
+	// asked means that registries were asked in this pass, and nextCheck is after what time they are again; 0 when
+	// something else comes first.
+	asked     bool
+	nextCheck time.Duration
 
 	// owned are the object's snapshots in AWS, the oldest first; not looked up while a build runs.
 	owned []ebs.Snapshot
@@ -38,7 +46,7 @@ type facts struct {
 	unlisted *failure
 	// missing has what should be among them and is not, and for how long.
 	missing map[string]time.Duration
-	// held has the snapshots that a binding or a node class names; only looked up when one is to be deleted.
+	// held has the snapshots that someone names; only looked up when one is to be deleted.
 	held map[string]bool
 	// unheld is why that is not known, or nil.
 	unheld *failure
@@ -46,26 +54,48 @@ type facts struct {
 
 func (r *Reconciler) observe(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) *facts {
 	m := r.memories.of(object.UID)
-	f := &facts{
-		now:        r.Clock.Now(),
-		generation: object.Generation,
-		status:     *object.Status.DeepCopy(),
-		build:      r.observeBuild(object, m),
-		failed:     m.failed,
+	f := r.newFacts(object, m)
+	if f.suspended {
+		return f
 	}
 	if !f.build.running() {
 		r.observeSnapshots(ctx, object, m, f)
 	}
-	f.settled = isSettled(f)
-	if f.settled {
-		m.resolution = nil // megabytes of manifests that nobody needs until the spec changes
-	} else {
+	if f.pin == 0 {
 		r.observeImages(ctx, object, m, f)
 	}
 	if candidates := leftovers(f); len(candidates) > 0 {
 		f.held, f.unheld = r.heldOf(ctx, candidates)
 	}
 	return f
+}
+
+// newFacts has what is known without asking anyone.
+func (r *Reconciler) newFacts(object *larderv1alpha1.ImageCacheSnapshot, m *memory) *facts {
+	f := &facts{
+		now:       r.Clock.Now(),
+		status:    *object.Status.DeepCopy(),
+		recipe:    recipeHash(object.Spec),
+		kmsKeyID:  newRecipe(object.Spec).KMSKeyID,
+		suspended: object.Spec.Suspend,
+		build:     r.observeBuild(object, m),
+	}
+	if object.Spec.Revision != nil {
+		f.pin = *object.Spec.Revision
+	}
+	request := requestOf(object)
+	f.requested = request != "" && request != f.status.LastHandledReconcileAt
+	if m.failed == nil && f.build == nil {
+		m.failed = recordedFailure(f.status.Build, f.recipe)
+	}
+	f.failed = m.failed
+	return f
+}
+
+// requestOf is the value of the annotation that asks for a look at the registries, as far as a status takes it.
+func requestOf(object *larderv1alpha1.ImageCacheSnapshot) string {
+	const longest = 256
+	return clipTo(object.Annotations[larderv1alpha1.AnnotationReconcileRequestedAt], longest)
 }
 
 // observeBuild also takes over how a failed build ended.
@@ -75,41 +105,12 @@ func (r *Reconciler) observeBuild(object *larderv1alpha1.ImageCacheSnapshot, m *
 		return view
 	}
 	failed := buildFailure(view.Err)
-	m.failed = newFailedAttempt(view.Build, view.generation, failed, view.Ended)
+	m.failed = newFailedAttempt(view.Build, failed, view.Ended)
 	if view.mayHideSnapshot(failed) {
 		m.hiddenUntil = view.Ended.Add(ebs.AppearsWithin)
 	}
 	r.Runner.forget(object.UID)
 	return nil
-}
-
-// isSettled holds for a current snapshot that does not exist for moments only: AWS may be wrong for so long.
-func isSettled(f *facts) bool {
-	ready := meta.FindStatusCondition(f.status.Conditions, larderv1alpha1.ConditionReady)
-	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == f.generation &&
-		f.status.ObservedGeneration == f.generation && f.status.SnapshotID != "" && f.status.ContentHash != "" && !f.gone(f.status.SnapshotID)
-}
-
-// observeImages resolves once for a generation, and anew for each attempt after a failed one: what failed it
-// may be an image that the registry has replaced since.
-func (r *Reconciler) observeImages(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, m *memory, f *facts) {
-	known := m.resolution != nil && m.resolution.generation == object.Generation
-	if known && !f.retryDue() {
-		f.resolution = m.resolution
-		return
-	}
-	if f.failed != nil && !f.retryDue() && f.failed.generation == f.generation {
-		return
-	}
-	if m.refusal.holds(object.Generation, f.now) {
-		f.unresolvable = m.refusal.failure
-		return
-	}
-	f.resolution, f.unresolvable = r.resolve(ctx, object)
-	m.resolution, m.refusal = f.resolution, nil
-	if f.unresolvable != nil && f.unresolvable.needsPerson {
-		m.refusal = &refusal{generation: object.Generation, failure: f.unresolvable, until: f.now.Add(slowRetry)}
-	}
 }
 
 func (r *Reconciler) observeSnapshots(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, m *memory, f *facts) {
@@ -243,16 +244,53 @@ func (f *facts) gone(name string) bool {
 	return f.missing[name] >= ebs.AppearsWithin
 }
 
-func (f *facts) retryDue() bool {
-	return f.failed != nil && (f.failed.generation != f.generation || !f.now.Before(f.failed.retryAt))
+// serving holds for a current snapshot that was made by the spec's recipe, whatever tags point at by now. One that does
+// not exist for moments only is one: AWS may be wrong for so long.
+func (f *facts) serving() bool {
+	return f.status.RecipeHash == f.recipe && f.status.SnapshotID != "" && f.status.ContentHash != "" && !f.lostCurrent()
 }
 
-// wanted is the hash of what the spec asks for, or empty when that is unknown.
+// lostCurrent holds when the current snapshot is no more, or of no use any more.
+func (f *facts) lostCurrent() bool {
+	if f.status.SnapshotID == "" {
+		return false
+	}
+	current := f.find(f.status.SnapshotID)
+	return current == nil && f.gone(f.status.SnapshotID) || current != nil && current.State == ebs.StateError
+}
+
+// underWay holds for an attempt by the spec's recipe that runs, or that EBS completes.
+func (f *facts) underWay() bool {
+	attempt := f.attempt()
+	return attempt.RecipeHash == f.recipe && (f.build.running() || attempt.Step == larderv1alpha1.BuildCompleting)
+}
+
+// waits holds for a failed attempt that must not be repeated yet.
+func (a *failedAttempt) waits(f *facts) bool {
+	return a != nil && a.build.RecipeHash == f.recipe && !f.requested && f.now.Before(a.retryAt)
+}
+
+// lastRevision is the highest number of a revision that was ever current, as far as it is known.
+func (f *facts) lastRevision() int64 {
+	last := f.status.Revision
+	for _, one := range f.status.Revisions {
+		last = max(last, one.Number)
+	}
+	return last
+}
+
+// wanted is the hash of what is to be on the volume, or empty when that is unknown.
 func (f *facts) wanted() string {
 	switch {
+	case f.pin > 0:
+		return ""
+	case f.underWay():
+		return f.attempt().ContentHash
 	case f.resolution != nil:
 		return f.resolution.contentHash
-	case f.settled:
+	case f.failed.waits(f):
+		return f.failed.build.ContentHash
+	case f.serving():
 		return f.status.ContentHash
 	}
 	return ""

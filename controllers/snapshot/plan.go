@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,6 +24,14 @@ const (
 	// firstRetry doubles with each failed attempt, up to slowRetry, which is also for what needs a person.
 	firstRetry = 30 * time.Second
 	slowRetry  = 10 * time.Minute
+	// mostFailures is how many attempts at the same contents may fail in a row: more than an hour's. After that an
+	// attempt is made once in exhaustedRetry, since each one costs downloads and puts.
+	mostFailures   = 10
+	exhaustedRetry = 6 * time.Hour
+
+	// keptErrors and longestError bound what an object says of failed attempts; an error is in bytes.
+	keptErrors   = 3
+	longestError = 512
 )
 
 // action is what a pass does beside deleting leftovers and reporting.
@@ -40,15 +50,23 @@ type decision struct {
 	attempt *larderv1alpha1.BuildStatus
 	// current becomes status.snapshotID; nil keeps what is there, unless lost is set.
 	current *ebs.Snapshot
-	// usable means that status.snapshotID holds what the spec asks for.
+	// contents are those of current, or nil when the status has them; act finds them out.
+	contents *contents
+	// kmsKeyARN is the key of an attempt to start, or empty; act finds it out.
+	kmsKeyARN string
+	// usable means that status.snapshotID serves the spec: it was made by its recipe, or is the pinned one.
 	usable bool
-	// lost means that the current snapshot was deleted by someone else.
+	// upToDate means that nothing else is to be made.
+	upToDate bool
+	// lost means that the current snapshot was deleted by someone else, or that AWS reports it as failed.
 	lost bool
 	// leftovers are to be deleted before anything is started.
 	leftovers []ebs.Snapshot
 	// failed is why the last attempt ended without a snapshot, until the next one is started.
 	failed *failedAttempt
-	// reason and message say what is going on while the snapshot is not usable.
+	// refused is why the spec cannot be followed.
+	refused *failure
+	// reason and message say what is going on.
 	reason, message string
 	// after is when to look again; 0 means not before something changes.
 	after time.Duration
@@ -56,36 +74,77 @@ type decision struct {
 
 // plan decides the next step of an object that is not being deleted.
 func plan(f *facts) decision {
-	if f.build.running() {
+	d := decide(f)
+	if f.nextCheck > 0 && (d.after == 0 || f.nextCheck < d.after) {
+		d.after = f.nextCheck
+	}
+	return d
+}
+
+func decide(f *facts) decision {
+	switch {
+	case f.suspended:
+		return planSuspended(f)
+	case f.build.running():
 		return planRunning(f)
 	}
-	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.usableAsRecorded()}
+	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.serving()}
 	if f.unlisted != nil || f.unheld != nil {
 		return d // without knowing what exists, nothing may be made or deleted
 	}
 	d.leftovers = leftovers(f)
-	d.lost = f.gone(f.status.SnapshotID)
+	d.lost = f.lostCurrent()
+	if f.pin > 0 {
+		return planPinned(f, d)
+	}
 	if current := pickCurrent(f); current != nil {
-		d.current, d.usable, d.failed, d.after = current, true, nil, checkInterval
+		d.current, d.usable, d.upToDate, d.failed, d.after = current, true, true, nil, checkInterval
 		d.attempt = f.unfinished(d.attempt, current)
 		return d
 	}
-	if _, missing := f.missing[f.status.SnapshotID]; missing && d.usable && !d.lost {
-		d.after = completionInterval // AWS may be wrong; until that is sure, nothing changes
+	if _, missing := f.missing[f.status.SnapshotID]; missing && d.usable {
+		// AWS may be wrong; until that is sure, nothing changes.
+		d.upToDate, d.after = true, completionInterval
 		return d
 	}
-	d.usable = false
 	if wait := settleAttempt(f, &d); wait {
 		return d
 	}
 	return planStart(f, d)
 }
 
-// planRunning goes on with this process's build, unless it is for a spec that was changed to mean something else.
+// planSuspended changes nothing, and stops what is under way.
+func planSuspended(f *facts) decision {
+	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.serving() || f.atPin()}
+	if f.build.running() {
+		d.do, d.after = doCancel, progressInterval
+	}
+	return d
+}
+
+// planPinned goes to the pinned revision, or says that there is none.
+func planPinned(f *facts, d decision) decision {
+	d.failed, d.after = nil, checkInterval
+	if pinned := f.revision(f.pin); pinned != nil {
+		d.current, d.usable, d.upToDate = pinned, true, true
+		return d
+	}
+	d.usable = false
+	d.refused = failure{reason: larderv1alpha1.ReasonRevisionNotFound, needsPerson: true}.with(fmt.Errorf(
+		"spec.revision: there is no revision %d: choose one of %s, or leave spec.revision out", f.pin, f.revisionNumbers()))
+	return d
+}
+
+// atPin holds while the pinned revision is the current one.
+func (f *facts) atPin() bool {
+	return f.pin > 0 && f.pin == f.status.Revision && f.status.SnapshotID != ""
+}
+
+// planRunning goes on with this process's build, unless the spec was changed to mean something else.
 func planRunning(f *facts) decision {
-	d := decision{do: doReport, attempt: f.attempt(), after: progressInterval, usable: f.usableAsRecorded()}
+	d := decision{do: doReport, attempt: f.attempt(), after: progressInterval, usable: f.serving() || f.atPin()}
 	d.reason, d.message = larderv1alpha1.ReasonBuilding, "building "+attemptName(d.attempt)
-	if wanted := f.wanted(); wanted != "" && wanted != d.attempt.ContentHash {
+	if wanted := f.wanted(); f.pin > 0 || wanted != "" && wanted != d.attempt.ContentHash {
 		d.do = doCancel
 		d.reason, d.message = larderv1alpha1.ReasonProgressing, "stopping the build for an older spec: "+attemptName(d.attempt)
 	}
@@ -112,7 +171,7 @@ func settleCompleting(f *facts, d *decision) (wait bool) {
 	superseded := f.wanted() != "" && f.wanted() != d.attempt.ContentHash
 	switch {
 	case superseded && (snapshot != nil || f.gone(d.attempt.SnapshotID)):
-		end(d.attempt, "the spec changed before the snapshot was completed")
+		d.attempt.Step = larderv1alpha1.BuildFailed
 		return false
 	case snapshot == nil && f.gone(d.attempt.SnapshotID):
 		d.fail(f, &failure{
@@ -145,14 +204,14 @@ func settleInterrupted(f *facts, d *decision) (wait bool) {
 		d.after = completionInterval
 		return true
 	}
-	end(d.attempt, "the operator stopped during this attempt")
+	d.attempt.Step = larderv1alpha1.BuildFailed
 	return false
 }
 
 // planStart starts the next attempt as soon as it is known what to build, and the last failure is old enough.
 func planStart(f *facts, d decision) decision {
-	if d.failed != nil && !f.retryDue() {
-		d.after = d.failed.retryAt.Sub(f.now)
+	if f.failed.waits(f) {
+		d.after = f.failed.retryAt.Sub(f.now)
 		return d
 	}
 	if f.resolution == nil {
@@ -168,7 +227,7 @@ func planStart(f *facts, d decision) decision {
 // nextAttempt numbers a revision after the last one that has a snapshot, and an attempt after all that were
 // ever made at that revision, since AWS remembers the client token of each.
 func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus {
-	revision := f.status.Revision
+	revision := f.lastRevision()
 	for _, snapshot := range f.owned {
 		leaves := slices.ContainsFunc(leftovers, func(l ebs.Snapshot) bool { return l.ID == snapshot.ID })
 		if snapshot.State == ebs.StateCompleted && !leaves {
@@ -176,8 +235,9 @@ func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus
 		}
 	}
 	revision++
+	last := f.attempt()
 	attempt := int64(0)
-	if last := f.attempt(); last.Revision == revision {
+	if last.Revision == revision {
 		attempt = last.Attempt
 	}
 	for _, snapshot := range f.owned {
@@ -186,13 +246,43 @@ func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus
 		}
 	}
 	started := metav1.NewTime(f.now)
-	return &larderv1alpha1.BuildStatus{
-		Revision:    revision,
-		ContentHash: f.resolution.contentHash,
-		Attempt:     attempt + 1,
-		Step:        larderv1alpha1.BuildStarting,
-		StartTime:   &started,
+	next := &larderv1alpha1.BuildStatus{
+		Revision:         revision,
+		ContentHash:      f.resolution.contentHash,
+		RecipeHash:       f.recipe,
+		Trigger:          f.trigger(),
+		Attempt:          attempt + 1,
+		Step:             larderv1alpha1.BuildStarting,
+		ParentSnapshotID: f.parent(),
+		StartTime:        &started,
 	}
+	if last.ContentHash == next.ContentHash {
+		next.Failures, next.Errors = last.Failures, last.Errors
+	}
+	return next
+}
+
+// trigger is why something new has to be made.
+func (f *facts) trigger() larderv1alpha1.Trigger {
+	switch {
+	case f.lostCurrent():
+		return larderv1alpha1.TriggerSnapshotLost
+	case f.lastRevision() == 0:
+		return larderv1alpha1.TriggerCreated
+	case f.status.RecipeHash != f.recipe:
+		return larderv1alpha1.TriggerSpecChanged
+	}
+	return larderv1alpha1.TriggerImagesChanged
+}
+
+// parent is the last snapshot, if it is in our record with our tags and can be built upon: a child is encrypted as its
+// parent is.
+func (f *facts) parent() string {
+	last := f.find(f.status.SnapshotID)
+	if f.status.SnapshotID == "" || last == nil || last.State != ebs.StateCompleted || last.Tags[tagKMSKeyID] != f.kmsKeyID {
+		return ""
+	}
+	return last.ID
 }
 
 // pickCurrent returns the completed snapshot that holds what is wanted. It also finds one that a lost status
@@ -205,7 +295,7 @@ func pickCurrent(f *facts) *ebs.Snapshot {
 	var fitting []ebs.Snapshot
 	for _, snapshot := range f.owned {
 		holds := snapshot.Tags[ebs.TagContentHash] == wanted ||
-			snapshot.ID == f.status.SnapshotID && f.usableAsRecorded()
+			snapshot.ID == f.status.SnapshotID && f.status.ContentHash == wanted
 		if snapshot.State == ebs.StateCompleted && holds {
 			fitting = append(fitting, snapshot)
 		}
@@ -235,18 +325,12 @@ func (f *facts) preferCurrent(a, b ebs.Snapshot) int {
 
 // unfinished keeps an attempt that did not lead to the current snapshot: its number must not be used again.
 func (f *facts) unfinished(attempt *larderv1alpha1.BuildStatus, current *ebs.Snapshot) *larderv1alpha1.BuildStatus {
-	if attempt == nil || attempt.Revision <= max(f.status.Revision, numberTag(current, ebs.TagRevision)) {
+	if attempt == nil || attempt.Revision <= max(f.lastRevision(), numberTag(current, ebs.TagRevision)) {
 		return nil
 	}
-	if attempt.Step != larderv1alpha1.BuildFailed {
-		end(attempt, "the spec was changed back to what a snapshot holds already")
-	}
+	attempt.Step = larderv1alpha1.BuildFailed
+	attempt.Failures, attempt.Errors = 0, nil // there is nothing to try again
 	return attempt
-}
-
-// usableAsRecorded says what the status alone tells.
-func (f *facts) usableAsRecorded() bool {
-	return f.status.SnapshotID != "" && f.wanted() != "" && f.status.ContentHash == f.wanted()
 }
 
 func attemptOrNil(f *facts) *larderv1alpha1.BuildStatus {
@@ -257,33 +341,60 @@ func attemptOrNil(f *facts) *larderv1alpha1.BuildStatus {
 	return attempt
 }
 
-// end marks an attempt that is over without anyone's fault.
-func end(attempt *larderv1alpha1.BuildStatus, message string) {
-	attempt.Step = larderv1alpha1.BuildFailed
-	attempt.Errors = []larderv1alpha1.AttemptError{{Attempt: attempt.Attempt, Reason: larderv1alpha1.ReasonBuildFailed, Message: message}}
-}
-
 // fail marks an attempt that EBS has failed.
 func (d *decision) fail(f *facts, why *failure) {
-	d.failed = newFailedAttempt(*d.attempt, f.generation, why, f.now)
+	d.failed = newFailedAttempt(*d.attempt, why, f.now)
 	d.attempt = d.failed.build.DeepCopy()
 	d.after = d.failed.retryAt.Sub(f.now)
 }
 
-func newFailedAttempt(build larderv1alpha1.BuildStatus, generation int64, why *failure, at time.Time) *failedAttempt {
-	failed := &failedAttempt{build: *build.DeepCopy(), generation: generation, failure: why, retryAt: at.Add(slowRetry)}
-	end(&failed.build, why.message)
-	if !why.needsPerson {
-		failed.retryAt = at.Add(retryDelay(build.Attempt))
+func newFailedAttempt(build larderv1alpha1.BuildStatus, why *failure, at time.Time) *failedAttempt {
+	ended := *build.DeepCopy()
+	ended.Step = larderv1alpha1.BuildFailed
+	ended.Failures++
+	ended.Errors = append([]larderv1alpha1.AttemptError{{
+		Attempt: build.Attempt,
+		Time:    metav1.NewTime(at),
+		Reason:  why.reason,
+		Message: clipTo(why.message, longestError),
+	}}, ended.Errors...)
+	ended.Errors = ended.Errors[:min(len(ended.Errors), keptErrors)]
+	return failedAt(ended, why)
+}
+
+// recordedFailure is what the status tells of a failed attempt by a recipe: after a restart its time has to be waited
+// for all the same.
+func recordedFailure(build *larderv1alpha1.BuildStatus, recipe string) *failedAttempt {
+	if build == nil || build.Step != larderv1alpha1.BuildFailed || build.RecipeHash != recipe ||
+		len(build.Errors) == 0 || build.Errors[0].Attempt != build.Attempt {
+		return nil
+	}
+	last := build.Errors[0]
+	return failedAt(*build.DeepCopy(), &failure{
+		reason: last.Reason, message: last.Message, needsPerson: needsPerson[last.Reason], err: errors.New(last.Message),
+	})
+}
+
+func failedAt(build larderv1alpha1.BuildStatus, why *failure) *failedAttempt {
+	at := build.Errors[0].Time.Time
+	failed := &failedAttempt{build: build, failure: why, retryAt: at.Add(slowRetry)}
+	switch {
+	case build.Failures >= mostFailures:
+		failed.retryAt = at.Add(exhaustedRetry)
+		failed.failure = failure{reason: larderv1alpha1.ReasonAttemptsExhausted, needsPerson: true}.with(fmt.Errorf(
+			"%d attempts have failed, and the next is at %s, or when the spec, an image or the annotation %s changes: %s",
+			build.Failures, failed.retryAt.UTC().Format(time.RFC3339), larderv1alpha1.AnnotationReconcileRequestedAt, why.message))
+	case !why.needsPerson:
+		failed.retryAt = at.Add(max(backoff(firstRetry, slowRetry, int64(build.Failures)), min(why.retryAfter, longestWait)))
 	}
 	return failed
 }
 
-// retryDelay is the wait after the given attempt, counted from 1.
-func retryDelay(attempt int64) time.Duration {
-	delay := firstRetry
-	for ; attempt > 1 && delay < slowRetry; attempt-- {
+// backoff is the wait after so many failures in a row, counted from 1.
+func backoff(first, longest time.Duration, times int64) time.Duration {
+	delay := first
+	for ; times > 1 && delay < longest; times-- {
 		delay *= 2
 	}
-	return min(delay, slowRetry)
+	return min(delay, longest)
 }

@@ -2,13 +2,10 @@ package snapshot
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,20 +19,17 @@ const (
 	// resolveParallel is how many images are resolved at once: most of the time is waiting for registries, and
 	// some of them limit the requests of one address.
 	resolveParallel = 8
-	// resolveTimeout bounds a pass that meets a registry which does not answer. It holds 4 attempts of an
-	// ordinary connection, for each of 100 images.
+	// imageTimeout bounds what one image may take, so that a registry that does not answer does not take the others'
+	// time. It holds the 4 attempts of an ordinary connection.
+	imageTimeout = 15 * time.Second
+	// resolveTimeout bounds a pass, since others wait for it to end.
 	resolveTimeout = time.Minute
-
-	// contentVersion changes when the same images have to be built again because the volume's format changed.
-	contentVersion = 1
-
-	gibibyte = 1 << 30
 )
 
-// resolution is what the references of one generation of the spec point at.
+// resolution is what the references of one recipe point at.
 type resolution struct {
-	generation int64
-	images     []image.Image
+	recipe string
+	images []image.Image
 	// statuses has one entry for each image, in the order of the spec.
 	statuses []larderv1alpha1.ImageStatus
 	// contentHash is 64 hexadecimal digits.
@@ -44,50 +38,142 @@ type resolution struct {
 	missing string
 }
 
-// resolve asks the registries. Each image is tried, so that a user learns of all mistakes at once.
-func (r *Reconciler) resolve(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) (*resolution, *failure) {
+// forEachImage calls one for every image of the spec, several at a time, and returns all failures as one, so that a
+// user learns of all mistakes at once.
+func forEachImage(ctx context.Context, spec larderv1alpha1.ImageCacheSnapshotSpec, one func(ctx context.Context, i int) error) *failure {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	wanted := platformsOf(object.Spec)
-	found := make([]*image.Image, len(object.Spec.Images))
-	errs := make([]error, len(object.Spec.Images))
+	errs := make([]error, len(spec.Images))
 	var group errgroup.Group
 	group.SetLimit(resolveParallel)
-	for i, cached := range object.Spec.Images {
+	for i := range spec.Images {
 		group.Go(func() error {
-			if found[i], errs[i] = r.Resolver.Resolve(ctx, cached.Image, wanted); errs[i] != nil {
-				errs[i] = fmt.Errorf("spec.images[%d]: %w", i, errs[i])
+			ctx, cancel := context.WithTimeout(ctx, imageTimeout)
+			defer cancel()
+			if err := one(ctx, i); err != nil {
+				errs[i] = fmt.Errorf("spec.images[%d]: %w", i, err)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in errs
-	if first := slices.IndexFunc(errs, func(err error) bool { return err != nil }); first >= 0 {
-		failed := imageFailure(errs[first])
-		all := errors.Join(errs...)
-		failed.err, failed.message = all, clip(strings.ReplaceAll(all.Error(), "\n", "; "))
+	return imageFailures(errs)
+}
+
+// resolve asks the registries for all that a build has to know.
+func resolve(ctx context.Context, resolver Resolver, object *larderv1alpha1.ImageCacheSnapshot) (*resolution, *failure) {
+	wanted := platformsOf(object.Spec)
+	found := make([]*image.Image, len(object.Spec.Images))
+	failed := forEachImage(ctx, object.Spec, func(ctx context.Context, i int) error {
+		reference, err := referenceOf(ctx, resolver, object.Spec.Images[i])
+		if err != nil {
+			return err
+		}
+		found[i], err = resolver.Resolve(ctx, reference, wanted)
+		return err
+	})
+	if failed == nil {
+		failed = twice(found)
+	}
+	if failed != nil {
 		return nil, failed
 	}
 	return newResolution(object, found), nil
 }
 
-func platformsOf(spec larderv1alpha1.ImageCacheSnapshotSpec) []string {
-	platforms := make([]string, len(spec.Platforms))
-	for i, platform := range spec.Platforms {
-		platforms[i] = string(platform)
+// hasMoved tells whether a reference points at something else than the current revision has.
+func hasMoved(ctx context.Context, resolver Resolver, object *larderv1alpha1.ImageCacheSnapshot) (bool, *failure) {
+	known := map[string]larderv1alpha1.ImageStatus{}
+	for _, one := range object.Status.Images {
+		known[one.Image] = one
 	}
-	return platforms
+	var mu sync.Mutex
+	moved := len(known) != len(object.Spec.Images)
+	failed := forEachImage(ctx, object.Spec, func(ctx context.Context, i int) error {
+		cached := object.Spec.Images[i]
+		reference, err := referenceOf(ctx, resolver, cached)
+		if err != nil {
+			return err
+		}
+		digest, err := resolver.Digest(ctx, reference)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		is := known[cached.Image]
+		moved = moved || is.Digest != digest.String() || chosenTag(cached, reference) != is.Tag
+		return nil
+	})
+	return moved, failed
+}
+
+// referenceOf is the image's reference, with the tag that its policy chooses.
+func referenceOf(ctx context.Context, resolver Resolver, cached larderv1alpha1.CachedImage) (string, error) {
+	if cached.TagPolicy == nil {
+		return cached.Image, nil
+	}
+	tags, err := resolver.Tags(ctx, cached.Image)
+	if err != nil {
+		return "", err
+	}
+	tag, err := tagPolicy(cached.TagPolicy).Select(tags)
+	if err != nil {
+		return "", fmt.Errorf("image %s: %w", cached.Image, err)
+	}
+	return cached.Image + ":" + tag, nil
+}
+
+func tagPolicy(policy *larderv1alpha1.TagPolicy) image.TagPolicy {
+	chosen := image.TagPolicy{}
+	if filter := policy.FilterTags; filter != nil {
+		chosen.Pattern, chosen.Extract = filter.Pattern, filter.Extract
+	}
+	switch {
+	case policy.SemVer != nil:
+		chosen.SemVerRange = policy.SemVer.Range
+	case policy.Alphabetical != nil:
+		chosen.Alphabetical = policy.Alphabetical.Order
+	case policy.Numerical != nil:
+		chosen.Numerical = policy.Numerical.Order
+	}
+	return chosen
+}
+
+// chosenTag is the tag that a policy has added, or empty.
+func chosenTag(cached larderv1alpha1.CachedImage, reference string) string {
+	if cached.TagPolicy == nil {
+		return ""
+	}
+	return strings.TrimPrefix(reference, cached.Image+":")
+}
+
+// twice refuses two spellings of one name: the volume would hold it once, and the status would have it twice.
+func twice(found []*image.Image) *failure {
+	first := map[string]int{}
+	for i, one := range found {
+		name := one.Repository + ":" + one.Tag
+		if one.Tag == "" {
+			name = one.Repository + "@" + one.Target.Digest.String()
+		}
+		if j, known := first[name]; known {
+			return failure{reason: larderv1alpha1.ReasonDuplicateImage, needsPerson: true}.with(fmt.Errorf(
+				"spec.images[%d] %s and spec.images[%d] %s are both %s: remove one of them", j, found[j].Reference, i, one.Reference, name))
+		}
+		first[name] = i
+	}
+	return nil
 }
 
 func newResolution(object *larderv1alpha1.ImageCacheSnapshot, found []*image.Image) *resolution {
-	resolved := &resolution{generation: object.Generation}
+	resolved := &resolution{recipe: recipeHash(object.Spec)}
 	var missing []string
 	for i, one := range found {
-		reference := object.Spec.Images[i].Image
+		cached := object.Spec.Images[i]
 		resolved.images = append(resolved.images, *one)
-		resolved.statuses = append(resolved.statuses, imageStatus(reference, one))
+		resolved.statuses = append(resolved.statuses, imageStatus(cached, one))
 		if len(one.MissingPlatforms) > 0 {
-			missing = append(missing, fmt.Sprintf("%s has no %s", reference, strings.Join(one.MissingPlatforms, ", ")))
+			missing = append(missing, fmt.Sprintf("%s has no %s", one.Reference, strings.Join(one.MissingPlatforms, ", ")))
 		}
 	}
 	resolved.missing = clip(strings.Join(missing, "; "))
@@ -95,8 +181,12 @@ func newResolution(object *larderv1alpha1.ImageCacheSnapshot, found []*image.Ima
 	return resolved
 }
 
-func imageStatus(reference string, resolved *image.Image) larderv1alpha1.ImageStatus {
-	status := larderv1alpha1.ImageStatus{Image: reference, Digest: resolved.Target.Digest.String()}
+func imageStatus(cached larderv1alpha1.CachedImage, resolved *image.Image) larderv1alpha1.ImageStatus {
+	status := larderv1alpha1.ImageStatus{
+		Image:  cached.Image,
+		Tag:    chosenTag(cached, resolved.Reference),
+		Digest: resolved.Target.Digest.String(),
+	}
 	var size int64
 	for _, manifest := range resolved.Manifests {
 		status.Platforms = append(status.Platforms, manifest.Platform)
@@ -104,52 +194,7 @@ func imageStatus(reference string, resolved *image.Image) larderv1alpha1.ImageSt
 			size += layer.Descriptor.Size
 		}
 	}
+	slices.Sort(status.Platforms)
 	status.Size = resource.NewQuantity(size, resource.BinarySI)
 	return status
-}
-
-// contentHash identifies what a volume is asked to hold. The order of images and platforms does not count: it
-// changes where things lie, but not what a node finds.
-func contentHash(spec larderv1alpha1.ImageCacheSnapshotSpec, images []image.Image) string {
-	type content struct {
-		Version    int
-		Format     larderv1alpha1.Format
-		Platforms  []string
-		VolumeSize int64
-		Images     []string
-	}
-	of := content{
-		Version:    contentVersion,
-		Format:     spec.Format,
-		Platforms:  slices.Sorted(slices.Values(platformsOf(spec))),
-		VolumeSize: volumeSizeOf(spec),
-	}
-	for _, one := range images {
-		var manifests []string
-		for _, manifest := range one.Manifests {
-			manifests = append(manifests, manifest.Platform+" "+manifest.Descriptor.Digest.String())
-		}
-		slices.Sort(manifests)
-		name := []string{one.Repository, one.Tag, one.Target.Digest.String()}
-		of.Images = append(of.Images, strings.Join(append(name, manifests...), " "))
-	}
-	slices.Sort(of.Images)
-	encoded, err := json.Marshal(of)
-	if err != nil {
-		panic(err) // strings and integers always encode
-	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])
-}
-
-// volumeSizeOf is in GiB; 0 has it computed. The API admits whole GiB only.
-func volumeSizeOf(spec larderv1alpha1.ImageCacheSnapshotSpec) int64 {
-	if spec.VolumeSize == nil {
-		return 0
-	}
-	return spec.VolumeSize.Value() / gibibyte
-}
-
-func gibibytes(count int64) *resource.Quantity {
-	return resource.NewQuantity(count*gibibyte, resource.BinarySI)
 }

@@ -43,8 +43,6 @@ type running struct {
 // buildView is a build of this process at one moment.
 type buildView struct {
 	Build larderv1alpha1.BuildStatus
-	// generation is that of the spec it is for.
-	generation int64
 	// Ended is zero while the build runs.
 	Ended time.Time
 	// Err is why an ended build failed.
@@ -87,7 +85,7 @@ func (r *Runner) Start(ctx context.Context) error {
 func (r *Runner) run(object *larderv1alpha1.ImageCacheSnapshot, build larderv1alpha1.BuildStatus, request BuildRequest) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	current := &running{cancel: cancel}
-	current.view = buildView{Build: *build.DeepCopy(), generation: object.Generation}
+	current.view = buildView{Build: *build.DeepCopy()}
 	request.Started = func(snapshotID string, volumeSize int64) {
 		r.update(current, func(view *buildView) {
 			view.Build.Step = larderv1alpha1.BuildWriting
@@ -138,6 +136,9 @@ func (v *buildView) end(now time.Time, result BuildResult, err error) {
 	v.Build.Progress = 100
 	v.Build.SnapshotID = result.SnapshotID
 	v.Build.VolumeSize = gibibytes(result.VolumeSize)
+	v.Build.Transfer = larderv1alpha1.Transfer{
+		StoredBytes: result.StoredBytes, FetchedBytes: result.FetchedBytes, WrittenBytes: result.WrittenBytes,
+	}
 	v.withoutParent = result.WithoutParent
 }
 

@@ -38,25 +38,33 @@ func (o outcome) result() (ctrl.Result, error) {
 
 // report writes into the object's status what the pass found and decided.
 func (r *Reconciler) report(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision, acted *failure) outcome {
-	r.reportBuild(object, f, d)
-	r.reportCurrent(object, f, d)
 	var attempted *failure
 	if d.failed != nil {
 		attempted = d.failed.failure
 	}
-	o := judge(f.unresolvable, f.unlisted, f.unheld, acted, attempted)
-	if o.failure != nil && o.failure == attempted {
+	o := judge(d.refused, f.unresolvable, f.unlisted, f.unheld, acted, attempted)
+	if o.failure != nil && (o.failure == attempted || o.failure == f.unresolvable) {
 		o.retry = nil // its time is in d.after
 	}
 	o.after = d.after
 
+	r.reportBuild(object, f, d)
 	c := conditions{status: &object.Status, generation: object.Generation, now: f.now}
-	c.images(f)
-	c.built(d, attempted)
-	c.snapshot(object.Status.SnapshotID, d, firstOf(f.unlisted, f.unheld, acted))
-	c.summary(d, o.failure, readyMessage(object))
+	if f.suspended {
+		o.failure, o.retry = nil, nil
+		c.suspended(d.usable)
+	} else {
+		r.reportCurrent(object, f, d)
+		c.images(f)
+		c.built(d, attempted)
+		c.snapshot(object.Status.SnapshotID, d, firstOf(f.unlisted, f.unheld, acted))
+		c.summary(d, o.failure, readyReason(f), readyMessage(object, f))
+	}
 	if o.retry == nil {
 		object.Status.ObservedGeneration = object.Generation
+	}
+	if f.asked || f.pin > 0 {
+		object.Status.LastHandledReconcileAt = requestOf(object)
 	}
 	return o
 }
@@ -105,24 +113,49 @@ func (r *Reconciler) reportBuild(object *larderv1alpha1.ImageCacheSnapshot, f *f
 func (r *Reconciler) reportCurrent(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision) {
 	status := &object.Status
 	if d.lost {
-		status.SnapshotID, status.ContentHash, status.Format, status.VolumeSize, status.Images = "", "", "", nil, nil
+		status.SnapshotID, status.ContentHash, status.RecipeHash, status.Format, status.VolumeSize = "", "", "", "", nil
+		status.Images = nil
 	}
-	if d.current == nil {
-		return
+	if d.current != nil {
+		r.makeCurrent(object, f, d)
 	}
-	status.Region = r.Region
-	status.SnapshotID = d.current.ID
-	status.ContentHash, status.Format = f.wanted(), object.Spec.Format // the hash has the format in it
-	status.VolumeSize = gibibytes(d.current.VolumeSize)
-	// It counts the snapshots made, so it stays when the spec was changed back to what an older one holds.
-	status.Revision = max(status.Revision, numberTag(d.current, ebs.TagRevision), 1)
-	if f.resolution != nil {
-		status.Images = f.resolution.statuses
+	if !f.build.running() && f.unlisted == nil {
+		status.Revisions = revisionLines(f, status)
 	}
 }
 
-func readyMessage(object *larderv1alpha1.ImageCacheSnapshot) string {
-	return fmt.Sprintf("snapshot %s holds the images of this spec: %d", object.Status.SnapshotID, len(object.Status.Images))
+func (r *Reconciler) makeCurrent(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision) {
+	status := &object.Status
+	changed := status.SnapshotID != d.current.ID
+	status.Region = r.Region
+	status.SnapshotID = d.current.ID
+	status.Revision = max(numberTag(d.current, ebs.TagRevision), 1)
+	status.VolumeSize = gibibytes(d.current.VolumeSize)
+	if d.contents != nil {
+		status.Format, status.Images = d.contents.format, d.contents.images
+	}
+	switch {
+	case f.pin == 0:
+		status.ContentHash, status.RecipeHash = f.wanted(), f.recipe
+	case changed:
+		// By which recipe it was made is not known: without the pin, all is resolved anew.
+		status.ContentHash, status.RecipeHash = d.current.Tags[ebs.TagContentHash], ""
+	}
+}
+
+func readyReason(f *facts) string {
+	if f.pin > 0 {
+		return larderv1alpha1.ReasonPinned
+	}
+	return larderv1alpha1.ReasonReady
+}
+
+func readyMessage(object *larderv1alpha1.ImageCacheSnapshot, f *facts) string {
+	status := object.Status
+	if f.pin > 0 {
+		return fmt.Sprintf("snapshot %s is pinned: nothing is resolved or built until spec.revision %d is removed", status.SnapshotID, f.pin)
+	}
+	return fmt.Sprintf("snapshot %s holds the images of this spec: %d", status.SnapshotID, len(status.Images))
 }
 
 // conditions writes an object's conditions.
@@ -155,16 +188,19 @@ func (c *conditions) images(f *facts) {
 	case f.resolution != nil:
 		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonResolved,
 			fmt.Sprintf("all references are resolved to digests: %d", len(f.resolution.images)))
+	case f.asked:
+		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonResolved,
+			fmt.Sprintf("all references point at what the snapshot holds: %d", len(c.status.Images)))
 	}
 }
 
 func (c *conditions) built(d decision, attempted *failure) {
 	kind := larderv1alpha1.ConditionBuilt
 	switch {
-	case d.usable:
-		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonBuilt, "the volume is in snapshot "+c.status.SnapshotID)
 	case attempted != nil:
 		c.set(kind, metav1.ConditionFalse, attempted.reason, clip(attemptName(d.attempt)+": "+attempted.message))
+	case d.usable:
+		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonBuilt, "the volume is in snapshot "+c.status.SnapshotID)
 	case d.attempt != nil && d.attempt.Step == larderv1alpha1.BuildCompleting:
 		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonBuilt, "the volume was handed to EBS as snapshot "+d.attempt.SnapshotID)
 	case d.reason != "":
@@ -179,7 +215,7 @@ func (c *conditions) snapshot(current string, d decision, aws *failure) {
 		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonCompleted, "EBS has completed snapshot "+current)
 	case d.lost:
 		c.set(kind, metav1.ConditionFalse, larderv1alpha1.ReasonSnapshotMissing,
-			"the snapshot no longer exists in AWS: someone else deleted it; it is made again")
+			"the snapshot no longer exists in AWS, or has failed there: it is made again")
 	case aws != nil:
 		c.set(kind, metav1.ConditionFalse, aws.reason, aws.message)
 	case d.reason != "":
@@ -188,19 +224,31 @@ func (c *conditions) snapshot(current string, d decision, aws *failure) {
 }
 
 // summary sets Ready, and exactly one or none of Reconciling and Stalled.
-func (c *conditions) summary(d decision, failed *failure, readyMessage string) {
+func (c *conditions) summary(d decision, failed *failure, readyReason, readyMessage string) {
 	reason, message := d.reason, d.message
 	if failed != nil {
 		reason, message = failed.reason, failed.message
 	}
 	if d.usable {
-		c.set(larderv1alpha1.ConditionReady, metav1.ConditionTrue, larderv1alpha1.ReasonReady, readyMessage)
+		c.set(larderv1alpha1.ConditionReady, metav1.ConditionTrue, readyReason, readyMessage)
 	} else {
 		c.set(larderv1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	}
 	stalled := failed != nil && failed.needsPerson
 	c.setWhile(stalled, larderv1alpha1.ConditionStalled, reason, message)
-	c.setWhile(!stalled && (failed != nil || !d.usable), larderv1alpha1.ConditionReconciling, reason, message)
+	c.setWhile(!stalled && (failed != nil || !d.usable || !d.upToDate), larderv1alpha1.ConditionReconciling, reason, message)
+}
+
+// suspended leaves Ready as it was.
+func (c *conditions) suspended(usable bool) {
+	status := metav1.ConditionFalse
+	if usable {
+		status = metav1.ConditionTrue
+	}
+	c.set(larderv1alpha1.ConditionReady, status, larderv1alpha1.ReasonSuspended,
+		"nothing is resolved, built or collected until spec.suspend is false")
+	meta.RemoveStatusCondition(&c.status.Conditions, larderv1alpha1.ConditionStalled)
+	meta.RemoveStatusCondition(&c.status.Conditions, larderv1alpha1.ConditionReconciling)
 }
 
 // setWhile keeps a condition that is there only while it is true, with the time at which it became so.
@@ -224,20 +272,31 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, object *larderv1al
 	return nil
 }
 
-// tell emits an event when Ready changes its meaning, and when an image turns out to lack a platform.
+// tell emits an event when Ready changes its meaning or its snapshot, and when something beside it goes wrong.
 func (r *Reconciler) tell(before, object *larderv1alpha1.ImageCacheSnapshot) {
-	for _, kind := range []string{larderv1alpha1.ConditionImagesResolved, larderv1alpha1.ConditionSnapshotReady, larderv1alpha1.ConditionReady} {
-		was, is := meta.FindStatusCondition(before.Status.Conditions, kind), meta.FindStatusCondition(object.Status.Conditions, kind)
-		if is == nil || was != nil && was.Reason == is.Reason {
-			continue
+	renewed := before.Status.SnapshotID != object.Status.SnapshotID && object.Status.SnapshotID != ""
+	for _, is := range object.Status.Conditions {
+		was := meta.FindStatusCondition(before.Status.Conditions, is.Type)
+		changed := was == nil || was.Reason != is.Reason
+		switch is.Type {
+		case larderv1alpha1.ConditionReady:
+			changed = changed || renewed
+		case larderv1alpha1.ConditionReconciling, larderv1alpha1.ConditionStalled:
+			continue // Ready or the failing condition says the same
+		default:
+			warns := is.Reason == larderv1alpha1.ReasonPlatformMissing || is.Status == metav1.ConditionFalse && eventType(&is) == corev1.EventTypeWarning
+			changed = changed && warns && !readySays(object, is)
 		}
-		worthTelling := kind == larderv1alpha1.ConditionReady ||
-			is.Reason == larderv1alpha1.ReasonSnapshotMissing ||
-			is.Reason == larderv1alpha1.ReasonPlatformMissing && is.Status == metav1.ConditionTrue
-		if worthTelling {
-			r.Recorder.Eventf(object, nil, eventType(is), is.Reason, "Reconcile", "%s", clip(is.Message))
+		if changed {
+			r.Recorder.Eventf(object, nil, eventType(&is), is.Reason, "Reconcile", "%s", clip(is.Message))
 		}
 	}
+}
+
+// readySays holds for what the event of Ready tells already.
+func readySays(object *larderv1alpha1.ImageCacheSnapshot, condition metav1.Condition) bool {
+	ready := meta.FindStatusCondition(object.Status.Conditions, larderv1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == condition.Reason
 }
 
 // ordinary are the reasons that nobody has to look into.
@@ -247,6 +306,8 @@ var ordinary = []string{
 	larderv1alpha1.ReasonPending,
 	larderv1alpha1.ReasonProgressing,
 	larderv1alpha1.ReasonDeleting,
+	larderv1alpha1.ReasonPinned,
+	larderv1alpha1.ReasonSuspended,
 }
 
 func eventType(condition *metav1.Condition) string {

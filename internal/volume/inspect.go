@@ -72,19 +72,26 @@ func Inspect(disk io.ReaderAt, size int64) (*Contents, error) {
 		Size:       layout.Size,
 		Filesystem: layout.Lineage.Filesystem.String(),
 		Images:     images,
-	}
-	for _, img := range layout.Images {
-		contents.Used += img.Used
+		Used:       layout.Used(),
 	}
 	for _, region := range layout.Regions {
 		for _, l := range region.Layers {
-			contents.Used += l.Bytes
 			for _, blocks := range l.Hot {
 				contents.Traced += int64(blocks.Count) * ext4.BlockSize
 			}
 		}
 	}
 	return contents, nil
+}
+
+// ReadLayout reads the layout record of a disk of size bytes: what the build was asked for, without a look at what
+// became of it.
+func ReadLayout(disk io.ReaderAt, size int64) (*Layout, error) {
+	filesystem, _, err := openFilesystem(disk, size)
+	if err != nil {
+		return nil, err
+	}
+	return readLayout(filesystem)
 }
 
 func readLayout(filesystem *ext4.Reader) (*Layout, error) {

@@ -40,6 +40,20 @@ type Layout struct {
 	Trace digest.Digest `json:"trace,omitempty"`
 }
 
+// Used is what containerd's snapshots, or the images' files, take of the filesystem, in bytes.
+func (l *Layout) Used() int64 {
+	var used int64
+	for _, img := range l.Images {
+		used += img.Used
+	}
+	for _, region := range l.Regions {
+		for _, layer := range region.Layers {
+			used += layer.Bytes
+		}
+	}
+	return used
+}
+
 // LayoutImage is one image of the volume.
 type LayoutImage struct {
 	Reference string        `json:"reference"`
