@@ -87,10 +87,11 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 	if err != nil {
 		return err
 	}
-	client := image.NewClient(image.Options{
-		PlainHTTP: func(string) bool { return flags.plainHTTP },
-		UserAgent: "larder",
-	})
+	options := image.Options{UserAgent: "larder"}
+	if flags.plainHTTP {
+		options.Registries = image.PlainHTTP()
+	}
+	client := image.NewClient(options)
 	images := make([]image.Image, 0, len(flags.images))
 	for _, reference := range flags.images {
 		resolved, err := client.Resolve(ctx, reference, flags.platforms)

@@ -55,6 +55,7 @@ var reasonsOfImages = map[image.Reason]failure{
 	image.InvalidReference: {reason: larderv1alpha1.ReasonInvalidReference, needsPerson: true},
 	image.NotFound:         {reason: larderv1alpha1.ReasonImageNotFound, needsPerson: true},
 	image.Unauthorized:     {reason: larderv1alpha1.ReasonUnauthorized, needsPerson: true},
+	image.Forbidden:        {reason: larderv1alpha1.ReasonUnauthorized, needsPerson: true},
 	image.PlatformMissing:  {reason: larderv1alpha1.ReasonPlatformMissing, needsPerson: true},
 	image.DigestMismatch:   {reason: larderv1alpha1.ReasonDigestMismatch, needsPerson: true},
 	image.Unsupported:      {reason: larderv1alpha1.ReasonImageUnsupported, needsPerson: true},

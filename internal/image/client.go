@@ -10,32 +10,41 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
+	"k8s.io/utils/clock"
 )
 
 // Options says how a Client reaches registries; its zero value suits the public ones.
 type Options struct {
-	// Transport carries the requests; nil means go-containerregistry's, with the proxy of the environment.
+	// Transport carries the requests, but for those to hosts with a certificate authority of their own; nil means
+	// go-containerregistry's, with the proxy of the environment.
 	Transport http.RoundTripper
-	// Keychain finds credentials; nil means authn.DefaultKeychain, which reads Docker's and Podman's files.
+	// Keychain finds credentials; nil means authn.DefaultKeychain, which reads Docker's and Podman's files. It is
+	// asked again every few minutes, and whenever a registry refuses what it gave before.
 	Keychain authn.Keychain
-	// PlainHTTP tells which registry hosts ("registry.lan:5000") may be spoken to without TLS, next to those
-	// on this machine and on private addresses, where that is allowed anyway; nil means none.
-	PlainHTTP func(host string) bool
+	// Registries are mirrors, certificate authorities and hosts without TLS; nil means none.
+	Registries *Registries
 	// Wait passes the time between two attempts at one request, at most a minute, and returns the context's error
 	// if that ends first; nil means to sleep.
 	Wait func(ctx context.Context, duration time.Duration) error
+	// Clock tells when credentials are to be asked for again and what is no longer in use; nil means the system's.
+	Clock clock.PassiveClock
 	// UserAgent is put before go-containerregistry's own; it may be empty.
 	UserAgent string
 }
 
-// Client asks registries. It remembers credentials and tokens per repository for as long as it lives, so a
-// long-running process makes one per build. It is safe for concurrent use.
+// Client asks registries. It remembers credentials and tokens per repository, renews them, and forgets those of
+// repositories that nobody asks for any more, so that one Client serves for as long as its process lives. It is
+// safe for concurrent use.
 type Client struct {
-	options   Options
-	transport http.RoundTripper
+	options Options
+	// patient sends requests to registries, and again those that may succeed then; brisk sends each once to
+	// mirrors, after which there is always the registry.
+	patient, brisk http.RoundTripper
 
 	mutex    sync.Mutex
-	sessions map[string]*session
+	sessions map[sessionKey]*session
+	// resting tells until when a mirror's host is not asked.
+	resting map[string]time.Time
 }
 
 // NewClient returns a Client; it sends nothing yet.
@@ -46,14 +55,23 @@ func NewClient(options Options) *Client {
 	if options.Keychain == nil {
 		options.Keychain = authn.DefaultKeychain
 	}
+	if options.Registries == nil {
+		options.Registries = &Registries{}
+	}
 	if options.Wait == nil {
 		options.Wait = sleep
 	}
-	patient := &retrying{inner: options.Transport, wait: options.Wait}
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	routed := &listening{options.Registries.route(options.Transport)}
+	patient := &retrying{inner: routed, wait: options.Wait}
 	return &Client{
-		options:   options,
-		transport: transport.NewUserAgent(patient, options.UserAgent),
-		sessions:  map[string]*session{},
+		options:  options,
+		patient:  transport.NewUserAgent(patient, options.UserAgent),
+		brisk:    transport.NewUserAgent(routed, options.UserAgent),
+		sessions: map[sessionKey]*session{},
+		resting:  map[string]time.Time{},
 	}
 }
 
@@ -70,29 +88,15 @@ func (c *Client) Resolve(ctx context.Context, reference string, wanted []string)
 	if err != nil {
 		return nil, err
 	}
-	session, err := c.session(parsed.Repository)
+	source, err := c.source(parsed.Repository)
 	if err != nil {
 		return nil, err
 	}
 	resolver := &resolver{
-		session:   session,
+		source:    source,
 		reference: reference,
 		blobs:     map[digest.Digest]*Blob{},
 		needed:    map[digest.Digest]bool{},
 	}
 	return resolver.resolve(ctx, parsed, platforms)
-}
-
-func (c *Client) session(repository string) (*session, error) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if known := c.sessions[repository]; known != nil {
-		return known, nil
-	}
-	made, err := newSession(c, repository)
-	if err != nil {
-		return nil, err
-	}
-	c.sessions[repository] = made
-	return made, nil
 }

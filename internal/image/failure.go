@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -20,22 +19,29 @@ func failure(ctx context.Context, reference, registry string, err error) error {
 		return fmt.Errorf("asking registry %s for %s: %w", registry, reference, ctx.Err())
 	}
 	reason, detail := classify(err)
-	return &Error{Reference: reference, Registry: registry, Reason: reason, Err: errors.New(detail)}
-}
-
-// saying adds how long the registry asks to wait.
-func saying(err error, wait time.Duration) error {
-	var known *Error
-	if wait > 0 && errors.As(err, &known) {
-		known.Err = fmt.Errorf("%w, and it asks to wait %v", known.Err, wait)
+	failed := &Error{Reference: reference, Registry: registry, Reason: reason}
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		failed.status = answer.StatusCode
 	}
-	return err
+	if reason == TooManyRequests || reason == RegistryError {
+		failed.RetryAfter = heard(ctx)
+	}
+	if failed.RetryAfter > 0 {
+		detail += fmt.Sprintf(", and it asks to wait %v", failed.RetryAfter)
+	}
+	failed.Err = errors.New(detail)
+	return failed
 }
 
 func classify(err error) (Reason, string) {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
 		return reasonOfStatus(answer.StatusCode), describeAnswer(answer)
+	}
+	var unread *credentialsError
+	if errors.As(err, &unread) {
+		return Unauthorized, unread.Error()
 	}
 	var refused *refusedRedirect
 	if errors.As(err, &refused) {
@@ -46,13 +52,17 @@ func classify(err error) (Reason, string) {
 	for errors.As(err, &request) {
 		err = request.Err
 	}
-	return Unreachable, withoutSecrets(err.Error())
+	// go-containerregistry quotes, after a line's end, a token server's whole answer.
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return Unreachable, withoutSecrets(text)
 }
 
 func reasonOfStatus(status int) Reason {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
 		return Unauthorized
+	case http.StatusForbidden:
+		return Forbidden
 	case http.StatusNotFound:
 		return NotFound
 	case http.StatusTooManyRequests:

@@ -2,10 +2,7 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -13,37 +10,46 @@ import (
 
 // readTarget reads what the reference itself names; its descriptor comes from the answer.
 func (r *resolver) readTarget(ctx context.Context, parsed Reference) (ocispec.Descriptor, error) {
-	none := ocispec.Descriptor{}
 	if parsed.Digest != "" {
 		if err := checkDigest(parsed.Digest); err != nil {
-			return none, r.fail(Unsupported, err)
+			return ocispec.Descriptor{}, r.fail(Unsupported, err)
 		}
 	}
-	content, header, err := r.fetch(ctx, "manifests/"+parsed.identifier(), maxManifestBytes)
+	return first(ctx, r.source, func(from *session) (ocispec.Descriptor, error) {
+		target, content, err := from.readManifest(ctx, r.reference, parsed)
+		if err == nil {
+			_, err = r.keep(target, content)
+		}
+		return target, err
+	})
+}
+
+// readManifest reads what a reference names at one place, and checks it against the digests that were promised.
+func (s *session) readManifest(ctx context.Context, reference string, parsed Reference) (ocispec.Descriptor, []byte, error) {
+	none := ocispec.Descriptor{}
+	content, response, err := s.read(ctx, reference, s.address("manifests/"+parsed.identifier()), maxManifestBytes)
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
 	if len(content) > maxManifestBytes {
-		return none, r.fail(Unsupported, fmt.Errorf("its manifest has more than the %d bytes that containerd reads", maxManifestBytes))
+		return none, nil, s.fail(reference, Unsupported, fmt.Errorf("its manifest has more than the %d bytes that containerd reads", maxManifestBytes))
 	}
 	actual := digest.FromBytes(content)
 	// containerd asks for the announced digest next, so a false one would fail on the node.
-	for _, promised := range []string{parsed.Digest.String(), header.Get("Docker-Content-Digest")} {
+	for _, promised := range []string{parsed.Digest.String(), response.Header.Get(digestHeader)} {
 		if promised != "" && promised != actual.String() {
-			return none, r.fail(DigestMismatch, fmt.Errorf("manifest %s has the digest %s", promised, actual))
+			return none, nil, s.fail(reference, DigestMismatch, fmt.Errorf("manifest %s has the digest %s", promised, actual))
 		}
 	}
 	parsedDocument, err := parseDocument(content)
 	if err != nil {
-		return none, r.fail(Unsupported, err)
+		return none, nil, s.fail(reference, Unsupported, err)
 	}
-	target := ocispec.Descriptor{
-		MediaType: mediaTypeOf(header.Get("Content-Type"), parsedDocument.MediaType),
+	return ocispec.Descriptor{
+		MediaType: mediaTypeOf(response.Header.Get("Content-Type"), parsedDocument.MediaType),
 		Digest:    actual,
 		Size:      int64(len(content)),
-	}
-	_, err = r.keep(target, content)
-	return target, err
+	}, content, nil
 }
 
 // known returns a blob that was read before, or nil. What was read and checked as an index, a manifest or a
@@ -120,32 +126,17 @@ func (r *resolver) keep(descriptor ocispec.Descriptor, content []byte) (*Blob, e
 }
 
 func (r *resolver) fetchVerified(ctx context.Context, kind string, descriptor ocispec.Descriptor) ([]byte, error) {
-	content, _, err := r.fetch(ctx, kind+descriptor.Digest.String(), descriptor.Size)
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) != descriptor.Size {
-		return nil, r.fail(DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
-	}
-	if actual := digest.FromBytes(content); actual != descriptor.Digest {
-		return nil, r.fail(DigestMismatch, fmt.Errorf("%s came as %s", descriptor.Digest, actual))
-	}
-	return content, nil
-}
-
-// fetch reads a small document, but no more than one byte beyond maxBytes, by which its caller sees the excess.
-func (r *resolver) fetch(ctx context.Context, resource string, maxBytes int64) ([]byte, http.Header, error) {
-	response, err := r.session.get(ctx, r.reference, resource, http.Header{"Accept": {acceptable}})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, nil, r.fail(Incomplete, fmt.Errorf("reading %s", resource))
+	return first(ctx, r.source, func(from *session) ([]byte, error) {
+		content, _, err := from.read(ctx, r.reference, from.address(kind+descriptor.Digest.String()), descriptor.Size)
+		if err != nil {
+			return nil, err
 		}
-		return nil, nil, failure(ctx, r.reference, r.session.host, err)
-	}
-	return content, response.Header, nil
+		if int64(len(content)) != descriptor.Size {
+			return nil, from.fail(r.reference, DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
+		}
+		if actual := digest.FromBytes(content); actual != descriptor.Digest {
+			return nil, from.fail(r.reference, DigestMismatch, fmt.Errorf("%s came as %s", descriptor.Digest, actual))
+		}
+		return content, nil
+	})
 }

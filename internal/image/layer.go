@@ -22,13 +22,14 @@ func (c *Client) OpenLayer(ctx context.Context, repository string, layer Layer) 
 	if err := checkDescriptor(layer.Descriptor, maxLayerBytes); err != nil {
 		return nil, &Error{Reference: reference, Reason: Unsupported, Err: err}
 	}
-	session, err := c.session(repository)
+	source, err := c.source(repository)
 	if err != nil {
 		return nil, err
 	}
 	reader := &layerReader{
 		ctx:       ctx,
-		session:   session,
+		client:    c,
+		left:      append(source.mirrors, source.origin),
 		reference: reference,
 		digest:    layer.Descriptor.Digest,
 		size:      layer.Descriptor.Size,
@@ -42,8 +43,13 @@ func (c *Client) OpenLayer(ctx context.Context, repository string, layer Layer) 
 
 // layerReader downloads one layer, resumes it, and verifies it.
 type layerReader struct {
-	ctx       context.Context
-	session   *session
+	ctx    context.Context
+	client *Client
+	// left are where the layer can still be had, the current one first, and the registry itself last. A mirror that
+	// fails in any way is left for good.
+	left []*session
+	// suspects are the mirrors that sent some of the bytes.
+	suspects  []*session
 	reference string
 	digest    digest.Digest
 	size      int64
@@ -56,23 +62,46 @@ type layerReader struct {
 	outcome error
 }
 
-// open asks for the bytes from offset on.
+// open asks for the bytes from offset on, the mirrors first.
 func (r *layerReader) open() error {
+	for {
+		current := r.left[0]
+		body, err := r.openAt(current)
+		if err == nil {
+			r.body = body
+			if len(r.left) > 1 {
+				r.suspects = append(r.suspects, current)
+			}
+			return nil
+		}
+		if len(r.left) == 1 || r.ctx.Err() != nil {
+			return err
+		}
+		r.leave(err)
+	}
+}
+
+// leave goes on from a mirror to the next.
+func (r *layerReader) leave(why error) {
+	r.client.passOver(r.ctx, r.left[0], why)
+	r.left = r.left[1:]
+}
+
+func (r *layerReader) openAt(from *session) (io.ReadCloser, error) {
 	// Without this, net/http unpacks a layer for which the registry's storage announces Content-Encoding: gzip.
 	header := http.Header{"Accept-Encoding": {"identity"}}
 	if r.offset > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", r.offset, r.size-1))
 	}
-	response, err := r.session.get(r.ctx, r.reference, "blobs/"+r.digest.String(), header)
+	response, err := from.send(r.ctx, http.MethodGet, r.reference, from.address("blobs/"+r.digest.String()), header)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.checkAnswer(response); err != nil {
 		response.Body.Close()
-		return err
+		return nil, err
 	}
-	r.body = response.Body
-	return nil
+	return response.Body, nil
 }
 
 func (r *layerReader) checkAnswer(response *http.Response) error {
@@ -98,7 +127,7 @@ func (r *layerReader) Read(p []byte) (int, error) {
 	for r.outcome == nil {
 		n, err := r.body.Read(p)
 		if int64(n) > r.size-r.offset {
-			r.outcome = r.fail(DigestMismatch, fmt.Errorf("more than its %d bytes came", r.size))
+			r.outcome = r.mismatch(fmt.Errorf("more than its %d bytes came", r.size))
 			break
 		}
 		r.offset += int64(n)
@@ -121,15 +150,31 @@ func (r *layerReader) Read(p []byte) (int, error) {
 
 func (r *layerReader) verdict() error {
 	if !r.verifier.Verified() {
-		return r.fail(DigestMismatch, errors.New("the layer's bytes have another digest"))
+		return r.mismatch(errors.New("the layer's bytes have another digest"))
 	}
 	return io.EOF
+}
+
+// mismatch comes too late to read the layer elsewhere: whoever reads has the bytes. So that it is read elsewhere the
+// next time, mirrors that had a part in it are left alone for a while.
+func (r *layerReader) mismatch(why error) error {
+	registry := r.left[0].host
+	for _, mirror := range r.suspects {
+		r.client.rest(mirror.host, mismatchRest)
+		registry = mirror.host
+	}
+	return &Error{Reference: r.reference, Registry: registry, Reason: DigestMismatch, Err: why}
 }
 
 // resume replaces a body that ended too early.
 func (r *layerReader) resume(cause error) error {
 	if r.ctx.Err() != nil {
-		return failure(r.ctx, r.reference, r.session.host, cause)
+		return failure(r.ctx, r.reference, r.left[0].host, cause)
+	}
+	if len(r.left) > 1 {
+		r.body.Close()
+		r.leave(cause)
+		return r.open()
 	}
 	if r.resumes == maxResumes {
 		return r.fail(Incomplete, fmt.Errorf("%d of %d bytes came, after %d attempts to resume", r.offset, r.size, r.resumes))
@@ -140,7 +185,7 @@ func (r *layerReader) resume(cause error) error {
 }
 
 func (r *layerReader) fail(reason Reason, err error) error {
-	return &Error{Reference: r.reference, Registry: r.session.host, Reason: reason, Err: err}
+	return &Error{Reference: r.reference, Registry: r.left[0].host, Reason: reason, Err: err}
 }
 
 // Close gives the connection back.

@@ -181,8 +181,8 @@ func TestPlainHTTPIsForNamedHostsOnly(t *testing.T) {
 	})
 	for host, allowed := range map[string]bool{"plain.example": true, "tls.example": false} {
 		client := image.NewClient(image.Options{
-			Transport: reroute,
-			PlainHTTP: func(host string) bool { return host == "plain.example" },
+			Transport:  reroute,
+			Registries: readRegistries(t, `{"registries": {"plain.example": {"plainHTTP": true}}}`),
 		})
 		_, err := client.Resolve(t.Context(), host+"/app:1", []string{"linux/amd64"})
 		if (err == nil) != allowed {

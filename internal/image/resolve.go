@@ -15,7 +15,7 @@ import (
 
 // resolver reads one image's indexes, manifests and configs, each once.
 type resolver struct {
-	session   *session
+	source    *source
 	reference string
 	// blobs holds what was read, by digest.
 	blobs map[digest.Digest]*Blob
@@ -157,5 +157,5 @@ func (r *resolver) offered(target ocispec.Descriptor) string {
 }
 
 func (r *resolver) fail(reason Reason, err error) error {
-	return &Error{Reference: r.reference, Registry: r.session.host, Reason: reason, Err: err}
+	return &Error{Reference: r.reference, Registry: r.source.origin.host, Reason: reason, Err: err}
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,12 @@ type Options struct {
 	Seed     uint64
 	// Username and Password are needed to get a token, as at a private registry; empty means open to all.
 	Username, Password string
+	// Basic makes them go with every request, as at ECR, in place of tokens.
+	Basic bool
+	// TLS makes the registry speak nothing else, with a certificate of its own.
+	TLS bool
+	// TagsPerPage is how many tags the registry lists at once; 0 means all.
+	TagsPerPage int
 }
 
 // Request is one line of the access log.
@@ -48,6 +55,7 @@ type Server struct {
 	requests []*Request
 	seen     map[string]int
 	faults   []*Fault
+	access   access
 }
 
 // Start listens and serves until Stop.
@@ -65,12 +73,22 @@ func Start(options Options) (*Server, error) {
 		store:   registry.New(registry.Logger(log.New(io.Discard, "", 0))),
 		stopped: make(chan struct{}),
 		seen:    map[string]int{},
+		access:  access{username: options.Username, password: options.Password},
 	}
 	server.http = &http.Server{
 		Handler:           http.HandlerFunc(server.serve),
 		ReadHeaderTimeout: time.Minute,
 		// Broken connections are what faults are for.
 		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	if options.TLS {
+		certificate, err := certify()
+		if err != nil {
+			listener.Close()
+			return nil, err
+		}
+		server.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		listener = tls.NewListener(listener, server.http.TLSConfig)
 	}
 	go func() {
 		defer close(server.stopped)
@@ -119,6 +137,9 @@ func (s *Server) serve(response http.ResponseWriter, request *http.Request) {
 	}
 	if fault := s.takeFault(request); fault != nil {
 		fault.Effect(logged, request, s.store)
+		return
+	}
+	if s.pageTags(logged, request) {
 		return
 	}
 	s.store.ServeHTTP(logged, request)
