@@ -55,13 +55,13 @@ func identifyQuery(r *http.Request, body []byte) (action, error) {
 func queryAction[In, Out, O any](
 	service protocol, version, name string,
 	call func(context.Context, *In, ...func(*O)) (*Out, error),
-	serve func(*Server, *In) (any, error),
+	serve func(s *Server, region string, in *In) (any, error),
 ) action {
 	parameters := learn(func(ctx context.Context, input *In) error {
 		_, err := call(ctx, input)
 		return err
 	})
-	return action{service: service, name: name, serve: func(s *Server, _ *http.Request, body []byte) (answer, error) {
+	return action{service: service, name: name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
 			return answer{}, unmodelled("%s: the body is no form: %v", name, err)
@@ -73,7 +73,7 @@ func queryAction[In, Out, O any](
 		if err := parameters.decode(name, form, reflect.ValueOf(input).Elem()); err != nil {
 			return answer{}, err
 		}
-		output, err := serve(s, input)
+		output, err := serve(s, regionOf(r), input)
 		if err != nil {
 			return answer{}, err
 		}

@@ -28,6 +28,8 @@ type Options struct {
 	Listen string
 	// Region and AccountID default to us-west-2 and 111122223333.
 	Region, AccountID string
+	// Regions are the opt-in Regions that the account has enabled, besides those that every account has.
+	Regions []string
 	// Clock is what snapshots and tokens age by, by default the system's.
 	Clock clock.PassiveClock
 	// PendingFor is how long a snapshot stays pending after CompleteSnapshot.
@@ -54,8 +56,10 @@ type Server struct {
 	stopped  chan struct{}
 	blocks   *blockStore
 
-	mu         sync.Mutex
-	snapshots  map[string]*snapshot
+	mu        sync.Mutex
+	snapshots map[string]*snapshot
+	// keys are by their ARNs, without the default ones.
+	keys       map[string]Key
 	started    int
 	tokens     map[string]startedBy
 	faults     []*Fault
@@ -91,6 +95,7 @@ func New(options Options) (*Server, error) {
 		stopped:    make(chan struct{}),
 		blocks:     newBlockStore(options.Dir),
 		snapshots:  map[string]*snapshot{},
+		keys:       map[string]Key{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},
@@ -166,7 +171,7 @@ func (s *Server) closeUnused() {
 // URL is the endpoint for all services.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Config is an SDK configuration for this server.
+// Config is an SDK configuration for this server, in its own Region. Another Region's calls go to the same endpoint.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       s.options.Region,
