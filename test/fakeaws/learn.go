@@ -17,68 +17,83 @@ import (
 
 // learn asks the SDK for the wire names of an input's leaves: it sends an input whose every leaf has a value of
 // its own, and looks for those values in the form that the SDK wrote. So the double cannot drift from the SDK.
-func learn[In any](send func(context.Context, *In) error) wireNames {
-	input := new(In)
-	given := probe{boolean: -1}
-	given.fill(reflect.ValueOf(input).Elem(), nil)
-	var sent recorded
-	if err := send(context.Background(), input); !errors.As(err, &sent) {
-		panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+// A boolean cannot carry a number, so several inputs are sent, in which the booleans spell theirs bit by bit.
+func learn[In any](send func(context.Context, *In) error, members []string) wireNames {
+	given := probe{members: members}
+	names, bits := wireNames{}, map[string]int{}
+	for round := 0; round == 0 || len(given.booleans)>>round > 0; round++ {
+		input := new(In)
+		given.leaves, given.booleans, given.round = nil, nil, round
+		given.fill(reflect.ValueOf(input).Elem(), nil, "")
+		var sent recorded
+		if err := send(context.Background(), input); !errors.As(err, &sent) {
+			panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+		}
+		for key := range sent.form {
+			if key == "Action" || key == "Version" {
+				continue
+			}
+			name, value := listIndex.ReplaceAllString(key, ".N$2"), sent.form.Get(key)
+			if bit, err := strconv.ParseBool(value); err == nil {
+				bits[name] |= map[bool]int{true: 1 << round}[bit]
+				continue
+			}
+			leaf, err := given.leaf(value)
+			if err != nil {
+				panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, value, input, err))
+			}
+			names[name] = given.leaves[leaf]
+		}
 	}
-	names := wireNames{}
-	for key := range sent.form {
-		if key == "Action" || key == "Version" {
-			continue
-		}
-		leaf, err := given.leaf(sent.form.Get(key))
-		if err != nil {
-			panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, sent.form.Get(key), input, err))
-		}
-		names[listIndex.ReplaceAllString(key, ".N$2")] = given.leaves[leaf]
+	for name, number := range bits {
+		names[name] = given.leaves[given.booleans[number-1]]
 	}
 	if len(names) != len(given.leaves) {
-		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), input))
+		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), new(In)))
 	}
 	return names
 }
 
 // probe numbers the leaves of an input.
 type probe struct {
+	// members are the paths of names to fill, with all that is below them; none means everything.
+	members []string
 	// leaves are the paths to the leaves.
 	leaves [][]int
-	// boolean is the number of the one boolean leaf, DryRun, whose value cannot carry a number.
-	boolean int
+	// booleans are the numbers of the boolean leaves. Each has a number among them too, from 1, and is set to
+	// the bit of it that has the round's number.
+	booleans []int
+	round    int
 }
 
 const probePrefix = "1000"
 
 // fill gives every leaf below v its number as a value, and every list one element.
-func (p *probe) fill(v reflect.Value, path []int) {
+func (p *probe) fill(v reflect.Value, path []int, name string) {
 	value := probePrefix + strconv.Itoa(len(p.leaves))
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				p.fill(v.Field(i), append(slices.Clone(path), i))
+			field := v.Type().Field(i)
+			below := strings.TrimPrefix(name+"."+field.Name, ".")
+			if field.IsExported() && p.wants(below) {
+				p.fill(v.Field(i), append(slices.Clone(path), i), below)
 			}
 		}
 		return
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		p.fill(v.Index(0), append(slices.Clone(path), element))
+		p.fill(v.Index(0), append(slices.Clone(path), element), name)
 		return
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		p.fill(v.Elem(), path)
+		p.fill(v.Elem(), path, name)
 		return
 	case reflect.String:
 		v.SetString(value)
 	case reflect.Bool:
-		if p.boolean >= 0 {
-			panic("fakeaws: two boolean leaves cannot be told apart")
-		}
-		p.boolean = len(p.leaves)
-		v.SetBool(true)
+		p.booleans = append(p.booleans, len(p.leaves))
+		v.SetBool(len(p.booleans)>>p.round&1 == 1)
 	case reflect.Int32, reflect.Int64:
 		number, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {
@@ -91,11 +106,15 @@ func (p *probe) fill(v reflect.Value, path []int) {
 	p.leaves = append(p.leaves, path)
 }
 
+// wants tells whether a member is among the wanted ones, or above or below one.
+func (p *probe) wants(name string) bool {
+	return len(p.members) == 0 || slices.ContainsFunc(p.members, func(member string) bool {
+		return strings.HasPrefix(name+".", member+".") || strings.HasPrefix(member+".", name+".")
+	})
+}
+
 // leaf returns the number of the leaf that has this value.
 func (p *probe) leaf(value string) (int, error) {
-	if value == "true" && p.boolean >= 0 {
-		return p.boolean, nil
-	}
 	digits, ok := strings.CutPrefix(value, probePrefix)
 	number, err := strconv.Atoi(digits)
 	if !ok || err != nil || number >= len(p.leaves) {

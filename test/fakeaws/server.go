@@ -44,6 +44,8 @@ type Options struct {
 	Denied []string
 	// Dir keeps block data in files, by default it is in memory.
 	Dir string
+	// RegistryPassword is the password of every token that ECR gives; by default each has one of its own.
+	RegistryPassword string
 	// OnCall is called when a call has arrived, before anything is done about it; the call waits for it.
 	OnCall func(action string)
 }
@@ -59,14 +61,16 @@ type Server struct {
 	mu        sync.Mutex
 	snapshots map[string]*snapshot
 	// keys are by their ARNs, without the default ones.
-	keys       map[string]Key
-	started    int
-	tokens     map[string]startedBy
-	faults     []*Fault
-	unmodelled []string
-	calls      map[string]int
-	inFlight   map[string]int
-	mostAtOnce map[string]int
+	keys           map[string]Key
+	parameters     map[inRegion]*Parameter
+	registryTokens []RegistryToken
+	started        int
+	tokens         map[string]startedBy
+	faults         []*Fault
+	unmodelled     []string
+	calls          map[string]int
+	inFlight       map[string]int
+	mostAtOnce     map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }
@@ -96,6 +100,7 @@ func New(options Options) (*Server, error) {
 		blocks:     newBlockStore(options.Dir),
 		snapshots:  map[string]*snapshot{},
 		keys:       map[string]Key{},
+		parameters: map[inRegion]*Parameter{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},
