@@ -33,6 +33,16 @@ var queryActions = func() map[string]action {
 	for _, a := range []action{
 		queryAction(ec2API, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
 		queryAction(ec2API, "DeleteSnapshot", ec2Probe.DeleteSnapshot, (*Server).deleteSnapshot),
+		queryAction(ec2API, "CreateLaunchTemplate", ec2Probe.CreateLaunchTemplate, (*Server).createLaunchTemplate,
+			append([]string{"ClientToken", "DryRun", "LaunchTemplateName", "TagSpecifications", "VersionDescription"}, templateMembers...)...),
+		queryAction(ec2API, "CreateLaunchTemplateVersion", ec2Probe.CreateLaunchTemplateVersion, (*Server).createLaunchTemplateVersion,
+			append([]string{"ClientToken", "DryRun", "LaunchTemplateId", "LaunchTemplateName", "VersionDescription"}, templateMembers...)...),
+		queryAction(ec2API, "ModifyLaunchTemplate", ec2Probe.ModifyLaunchTemplate, (*Server).modifyLaunchTemplate),
+		queryAction(ec2API, "DeleteLaunchTemplate", ec2Probe.DeleteLaunchTemplate, (*Server).deleteLaunchTemplate),
+		queryAction(ec2API, "DescribeLaunchTemplates", ec2Probe.DescribeLaunchTemplates, (*Server).describeLaunchTemplates,
+			"DryRun", "LaunchTemplateIds", "LaunchTemplateNames", "MaxResults", "NextToken"),
+		queryAction(ec2API, "DescribeLaunchTemplateVersions", ec2Probe.DescribeLaunchTemplateVersions, (*Server).describeLaunchTemplateVersions,
+			"DryRun", "LaunchTemplateId", "LaunchTemplateName", "Versions", "MaxResults", "NextToken"),
 		queryAction(stsAPI, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a

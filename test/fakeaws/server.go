@@ -64,13 +64,17 @@ type Server struct {
 	keys           map[string]Key
 	parameters     map[inRegion]*Parameter
 	registryTokens []RegistryToken
-	started        int
-	tokens         map[string]startedBy
-	faults         []*Fault
-	unmodelled     []string
-	calls          map[string]int
-	inFlight       map[string]int
-	mostAtOnce     map[string]int
+	// templates are in the order of their creation.
+	templates     []*launchTemplate
+	templatesMade int
+	remembered    map[string]remembered
+	started       int
+	tokens        map[string]startedBy
+	faults        []*Fault
+	unmodelled    []string
+	calls         map[string]int
+	inFlight      map[string]int
+	mostAtOnce    map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }
@@ -101,6 +105,7 @@ func New(options Options) (*Server, error) {
 		snapshots:  map[string]*snapshot{},
 		keys:       map[string]Key{},
 		parameters: map[inRegion]*Parameter{},
+		remembered: map[string]remembered{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},
