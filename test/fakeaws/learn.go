@@ -17,41 +17,57 @@ import (
 
 // learn asks the SDK for the wire names of an input's leaves: it sends an input whose every leaf has a value of
 // its own, and looks for those values in the form that the SDK wrote. So the double cannot drift from the SDK.
-// A boolean cannot carry a number, so several inputs are sent, in which the booleans spell theirs bit by bit.
 func learn[In any](send func(context.Context, *In) error, members []string) wireNames {
+	input := new(In)
+	root := reflect.ValueOf(input).Elem()
 	given := probe{members: members}
-	names, bits := wireNames{}, map[string]int{}
-	for round := 0; round == 0 || len(given.booleans)>>round > 0; round++ {
-		input := new(In)
-		given.leaves, given.booleans, given.round = nil, nil, round
-		given.fill(reflect.ValueOf(input).Elem(), nil, "")
-		var sent recorded
-		if err := send(context.Background(), input); !errors.As(err, &sent) {
-			panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+	given.fill(root, nil, "")
+	names := wireNames{}
+	for key, value := range written(send, input) {
+		if value == "false" {
+			continue
 		}
-		for key := range sent.form {
-			if key == "Action" || key == "Version" {
-				continue
-			}
-			name, value := listIndex.ReplaceAllString(key, ".N$2"), sent.form.Get(key)
-			if bit, err := strconv.ParseBool(value); err == nil {
-				bits[name] |= map[bool]int{true: 1 << round}[bit]
-				continue
-			}
-			leaf, err := given.leaf(value)
-			if err != nil {
-				panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, value, input, err))
-			}
-			names[name] = given.leaves[leaf]
+		leaf, err := given.leaf(value)
+		if err != nil {
+			panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, value, input, err))
 		}
+		names[key] = given.leaves[leaf]
 	}
-	for name, number := range bits {
-		names[name] = given.leaves[given.booleans[number-1]]
+	for _, leaf := range given.booleans {
+		setBoolean(root, given.leaves[leaf], true)
+		for key, value := range written(send, input) {
+			if value == "true" {
+				names[key] = given.leaves[leaf]
+			}
+		}
+		setBoolean(root, given.leaves[leaf], false)
 	}
 	if len(names) != len(given.leaves) {
-		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), new(In)))
+		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), input))
 	}
 	return names
+}
+
+// written returns what the SDK writes of an input, by the names of the parameters with N for their indexes.
+func written[In any](send func(context.Context, *In) error, input *In) map[string]string {
+	var sent recorded
+	if err := send(context.Background(), input); !errors.As(err, &sent) {
+		panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+	}
+	parameters := map[string]string{}
+	for key := range sent.form {
+		if key != "Action" && key != "Version" {
+			parameters[listIndex.ReplaceAllString(key, ".N$2")] = sent.form.Get(key)
+		}
+	}
+	return parameters
+}
+
+func setBoolean(root reflect.Value, path []int, value bool) {
+	// The path was walked before, and a boolean takes every boolean's text.
+	if err := set(root, path, make([]int, len(path)), strconv.FormatBool(value)); err != nil {
+		panic(fmt.Sprintf("fakeaws: setting a leaf: %v", err))
+	}
 }
 
 // probe numbers the leaves of an input.
@@ -60,10 +76,8 @@ type probe struct {
 	members []string
 	// leaves are the paths to the leaves.
 	leaves [][]int
-	// booleans are the numbers of the boolean leaves. Each has a number among them too, from 1, and is set to
-	// the bit of it that has the round's number.
+	// booleans are the numbers of the leaves whose value cannot carry one. They are told apart one after another.
 	booleans []int
-	round    int
 }
 
 const probePrefix = "1000"
@@ -93,7 +107,6 @@ func (p *probe) fill(v reflect.Value, path []int, name string) {
 		v.SetString(value)
 	case reflect.Bool:
 		p.booleans = append(p.booleans, len(p.leaves))
-		v.SetBool(len(p.booleans)>>p.round&1 == 1)
 	case reflect.Int32, reflect.Int64:
 		number, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {
