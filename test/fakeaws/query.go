@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -25,10 +26,11 @@ var (
 	autoScalingAPI = api{protocol: awsQuery, service: "autoscaling", version: "2011-01-01"}
 )
 
-// queryActions are the modelled calls of EC2 and STS by name.
+// queryActions are the modelled calls of EC2, Auto Scaling and STS by name.
 var queryActions = func() map[string]action {
 	ec2Probe := ec2.New(ec2.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
 	stsProbe := sts.New(sts.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
+	scalingProbe := autoscaling.New(autoscaling.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
 	actions := map[string]action{}
 	for _, a := range []action{
 		queryAction(ec2API, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
@@ -43,6 +45,11 @@ var queryActions = func() map[string]action {
 			"DryRun", "LaunchTemplateIds", "LaunchTemplateNames", "MaxResults", "NextToken"),
 		queryAction(ec2API, "DescribeLaunchTemplateVersions", ec2Probe.DescribeLaunchTemplateVersions, (*Server).describeLaunchTemplateVersions,
 			"DryRun", "LaunchTemplateId", "LaunchTemplateName", "Versions", "MaxResults", "NextToken"),
+		queryAction(autoScalingAPI, "CreateAutoScalingGroup", scalingProbe.CreateAutoScalingGroup, (*Server).createAutoScalingGroup, groupMembers...),
+		queryAction(autoScalingAPI, "UpdateAutoScalingGroup", scalingProbe.UpdateAutoScalingGroup, (*Server).updateAutoScalingGroup, groupMembers...),
+		queryAction(autoScalingAPI, "DeleteAutoScalingGroup", scalingProbe.DeleteAutoScalingGroup, (*Server).deleteAutoScalingGroup),
+		queryAction(autoScalingAPI, "DescribeAutoScalingGroups", scalingProbe.DescribeAutoScalingGroups, (*Server).describeAutoScalingGroups,
+			"AutoScalingGroupNames", "MaxRecords", "NextToken"),
 		queryAction(stsAPI, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a

@@ -67,6 +67,7 @@ type Server struct {
 	// templates are in the order of their creation.
 	templates     []*launchTemplate
 	templatesMade int
+	groups        []*autoScalingGroup
 	remembered    map[string]remembered
 	started       int
 	tokens        map[string]startedBy
