@@ -33,7 +33,7 @@ type startedBy struct {
 	first      map[string]any
 }
 
-func (s *Server) startSnapshot(in *ebs.StartSnapshotInput, _ []byte) (answer, error) {
+func (s *Server) startSnapshot(region string, in *ebs.StartSnapshotInput, _ []byte) (answer, error) {
 	if err := checkStart(in); err != nil {
 		return answer{}, err
 	}
@@ -51,7 +51,7 @@ func (s *Server) startSnapshot(in *ebs.StartSnapshotInput, _ []byte) (answer, er
 		}
 		return jsonAnswer(before.first)
 	}
-	started, err := s.newSnapshot(in)
+	started, err := s.newSnapshot(region, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -105,12 +105,13 @@ func checkTags(tags []types.Tag) error {
 }
 
 // newSnapshot is called with the lock held.
-func (s *Server) newSnapshot(in *ebs.StartSnapshotInput) (*snapshot, error) {
+func (s *Server) newSnapshot(region string, in *ebs.StartSnapshotInput) (*snapshot, error) {
 	s.started++
 	now := s.options.Clock.Now()
 	started := &snapshot{
 		id:          fmt.Sprintf("snap-%017x", s.started),
 		number:      s.started,
+		region:      region,
 		owner:       s.options.AccountID,
 		description: aws.ToString(in.Description),
 		kmsKeyID:    aws.ToString(in.KmsKeyArn),
@@ -137,13 +138,13 @@ func (s *Server) newSnapshot(in *ebs.StartSnapshotInput) (*snapshot, error) {
 		}
 	}
 	if started.encrypted && started.kmsKeyID == "" {
-		started.kmsKeyID = fmt.Sprintf("arn:aws:kms:%s:%s:key/00000000-0000-0000-0000-000000000000", s.options.Region, s.options.AccountID)
+		started.kmsKeyID = s.defaultKey(region).ARN
 	}
 	return started, nil
 }
 
 func (s *Server) inherit(child *snapshot, parentID string) error {
-	parent, ok := s.visible(parentID)
+	parent, ok := s.visible(child.region, parentID)
 	if !ok {
 		return notFound(parentID)
 	}

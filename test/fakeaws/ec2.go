@@ -55,13 +55,13 @@ type deleteSnapshotAnswer struct {
 	Return    bool     `xml:"return"`
 }
 
-func (s *Server) describeSnapshots(in *ec2.DescribeSnapshotsInput) (any, error) {
+func (s *Server) describeSnapshots(region string, in *ec2.DescribeSnapshotsInput) (any, error) {
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	chosen, err := s.chosen(in)
+	chosen, err := s.chosen(region, in)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s *Server) describeSnapshots(in *ec2.DescribeSnapshotsInput) (any, error) 
 }
 
 // chosen returns the snapshots that the request is for, in the order of their starts.
-func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
+func (s *Server) chosen(region string, in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 	if in.MaxResults != nil && (*in.MaxResults < minSnapshotsPerPage || *in.MaxResults > maxSnapshotsPerPage) {
 		return nil, ec2Error("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value between %d and %d.", *in.MaxResults, minSnapshotsPerPage, maxSnapshotsPerPage)
 	}
@@ -99,12 +99,15 @@ func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 		return nil, unmodelled("DescribeSnapshots: RestorableByUserIds")
 	}
 	for _, id := range in.SnapshotIds {
-		if err := s.exists(id); err != nil {
+		if err := s.exists(region, id); err != nil {
 			return nil, err
 		}
 	}
 	var chosen []*snapshot
 	for _, one := range s.inOrder() {
+		if one.region != region {
+			continue
+		}
 		owned := len(in.OwnerIds) == 0 || slices.Contains(in.OwnerIds, one.owner) || one.owner == s.options.AccountID && slices.Contains(in.OwnerIds, "self")
 		asked := len(in.SnapshotIds) == 0 && one.hidden == 0 || slices.Contains(in.SnapshotIds, one.id)
 		passes, err := s.passes(one, in.Filters)
@@ -118,11 +121,11 @@ func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 	return chosen, nil
 }
 
-func (s *Server) exists(id string) error {
+func (s *Server) exists(region, id string) error {
 	if !snapshotID.MatchString(id) {
 		return ec2Error("InvalidSnapshotID.Malformed", "Invalid id: \"%s\" (expecting \"snap-...\")", id)
 	}
-	if _, ok := s.visible(id); !ok {
+	if _, ok := s.visible(region, id); !ok {
 		return ec2Error("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
 	}
 	return nil
@@ -214,14 +217,14 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 	return described
 }
 
-func (s *Server) deleteSnapshot(in *ec2.DeleteSnapshotInput) (any, error) {
+func (s *Server) deleteSnapshot(region string, in *ec2.DeleteSnapshotInput) (any, error) {
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := aws.ToString(in.SnapshotId)
-	if err := s.exists(id); err != nil {
+	if err := s.exists(region, id); err != nil {
 		return nil, err
 	}
 	if s.snapshots[id].owner != s.options.AccountID {

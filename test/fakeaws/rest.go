@@ -16,6 +16,8 @@ import (
 	"github.com/aws/smithy-go/traits"
 )
 
+var ebsAPI = api{protocol: restJSON, service: "ebs"}
+
 // restActions are all calls of the EBS direct API.
 var restActions = []restRoute{
 	restAction[ebs.StartSnapshotInput](schemas.StartSnapshot, schemas.StartSnapshotRequest, (*Server).startSnapshot),
@@ -64,20 +66,20 @@ func (route restRoute) labels(r *http.Request) (map[string]string, bool) {
 }
 
 // restAction models one call, with the SDK's schema saying where its parameters are.
-func restAction[In any](operation, input *smithy.Schema, serve func(*Server, *In, []byte) (answer, error)) restRoute {
+func restAction[In any](operation, input *smithy.Schema, serve func(s *Server, region string, in *In, body []byte) (answer, error)) restRoute {
 	binding, ok := smithy.SchemaTrait[*traits.HTTP](operation)
 	if !ok {
 		panic("fakeaws: the SDK has no HTTP binding of " + operation.ID().String())
 	}
 	route := restRoute{method: binding.Method, path: strings.Split(binding.URI, "/")}
-	route.action = action{service: restJSON, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
+	route.action = action{api: ebsAPI, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		decoded := new(In)
 		decoding := restDecoder{request: r, body: body, input: reflect.ValueOf(decoded).Elem()}
 		decoding.labels, _ = route.labels(r)
 		if err := decoding.decode(input); err != nil {
 			return answer{}, fmt.Errorf("%s: %w", route.name, err)
 		}
-		result, err := serve(s, decoded, body)
+		result, err := serve(s, regionOf(r), decoded, body)
 		if result.status == 0 {
 			result.status = binding.Code
 		}

@@ -28,6 +28,8 @@ type Options struct {
 	Listen string
 	// Region and AccountID default to us-west-2 and 111122223333.
 	Region, AccountID string
+	// Regions are the opt-in Regions that the account has enabled, besides those that every account has.
+	Regions []string
 	// Clock is what snapshots and tokens age by, by default the system's.
 	Clock clock.PassiveClock
 	// PendingFor is how long a snapshot stays pending after CompleteSnapshot.
@@ -42,6 +44,8 @@ type Options struct {
 	Denied []string
 	// Dir keeps block data in files, by default it is in memory.
 	Dir string
+	// RegistryPassword is the password of every token that ECR gives; by default each has one of its own.
+	RegistryPassword string
 	// OnCall is called when a call has arrived, before anything is done about it; the call waits for it.
 	OnCall func(action string)
 }
@@ -54,15 +58,24 @@ type Server struct {
 	stopped  chan struct{}
 	blocks   *blockStore
 
-	mu         sync.Mutex
-	snapshots  map[string]*snapshot
-	started    int
-	tokens     map[string]startedBy
-	faults     []*Fault
-	unmodelled []string
-	calls      map[string]int
-	inFlight   map[string]int
-	mostAtOnce map[string]int
+	mu        sync.Mutex
+	snapshots map[string]*snapshot
+	// keys are by their ARNs, without the default ones.
+	keys           map[string]Key
+	parameters     map[inRegion]*Parameter
+	registryTokens []RegistryToken
+	// templates are in the order of their creation.
+	templates     []*launchTemplate
+	templatesMade int
+	groups        []*autoScalingGroup
+	remembered    map[string]remembered
+	started       int
+	tokens        map[string]startedBy
+	faults        []*Fault
+	unmodelled    []string
+	calls         map[string]int
+	inFlight      map[string]int
+	mostAtOnce    map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }
@@ -91,6 +104,9 @@ func New(options Options) (*Server, error) {
 		stopped:    make(chan struct{}),
 		blocks:     newBlockStore(options.Dir),
 		snapshots:  map[string]*snapshot{},
+		keys:       map[string]Key{},
+		parameters: map[inRegion]*Parameter{},
+		remembered: map[string]remembered{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},
@@ -166,7 +182,7 @@ func (s *Server) closeUnused() {
 // URL is the endpoint for all services.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Config is an SDK configuration for this server.
+// Config is an SDK configuration for this server, in its own Region. Another Region's calls go to the same endpoint.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       s.options.Region,

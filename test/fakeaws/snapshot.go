@@ -26,6 +26,7 @@ var snapshotID = regexp.MustCompile(`^snap-[0-9a-f]+$`)
 type snapshot struct {
 	id          string
 	number      int
+	region      string
 	owner       string
 	parentID    string
 	lineage     string
@@ -80,10 +81,10 @@ func (snapshot *snapshot) block(index int32) (digest, bool) {
 
 func (snapshot *snapshot) blockCount() int64 { return snapshot.size * (1 << 30 / blockSize) }
 
-// visible returns a snapshot unless it is absent or too new to be seen.
-func (s *Server) visible(id string) (*snapshot, bool) {
+// visible returns a snapshot of a Region unless it is absent or too new to be seen.
+func (s *Server) visible(region, id string) (*snapshot, bool) {
 	found, ok := s.snapshots[id]
-	if !ok {
+	if !ok || found.region != region {
 		return nil, false
 	}
 	if found.hidden > 0 {
@@ -113,6 +114,7 @@ func (s *Server) forget(gone *snapshot) error {
 // Snapshot is what a test may want to know of one.
 type Snapshot struct {
 	ID       string
+	Region   string
 	ParentID string
 	State    string
 	Tags     map[string]string
@@ -132,6 +134,7 @@ func (s *Server) Snapshots() []Snapshot {
 		state, _ := s.stateOf(one)
 		all = append(all, Snapshot{
 			ID:         one.id,
+			Region:     one.region,
 			ParentID:   one.parentID,
 			State:      state,
 			Tags:       maps.Clone(one.tags),
