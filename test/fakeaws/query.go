@@ -32,6 +32,15 @@ var queryActions = func() map[string]action {
 	for _, a := range []action{
 		queryAction(ec2Query, ec2Version, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
 		queryAction(ec2Query, ec2Version, "DeleteSnapshot", ec2Probe.DeleteSnapshot, (*Server).deleteSnapshot),
+		queryAction(ec2Query, ec2Version, "CopySnapshot", ec2Probe.CopySnapshot, (*Server).copySnapshot),
+		queryAction(ec2Query, ec2Version, "CreateTags", ec2Probe.CreateTags, (*Server).createTags),
+		queryAction(ec2Query, ec2Version, "DeleteTags", ec2Probe.DeleteTags, (*Server).deleteTags),
+		queryAction(ec2Query, ec2Version, "ModifySnapshotAttribute", ec2Probe.ModifySnapshotAttribute, (*Server).modifySnapshotAttribute),
+		queryAction(ec2Query, ec2Version, "DescribeSnapshotAttribute", ec2Probe.DescribeSnapshotAttribute, (*Server).describeSnapshotAttribute),
+		queryAction(ec2Query, ec2Version, "EnableFastSnapshotRestores", ec2Probe.EnableFastSnapshotRestores, (*Server).enableFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DisableFastSnapshotRestores", ec2Probe.DisableFastSnapshotRestores, (*Server).disableFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DescribeFastSnapshotRestores", ec2Probe.DescribeFastSnapshotRestores, (*Server).describeFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DescribeRegions", ec2Probe.DescribeRegions, (*Server).describeRegions),
 		queryAction(awsQuery, stsVersion, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a
