@@ -132,6 +132,12 @@ const maxElements = 1000
 func set(at reflect.Value, path, indexes []int, value string) error {
 	for _, step := range path {
 		if step != element {
+			if at.Kind() == reflect.Pointer {
+				if at.IsNil() {
+					at.Set(reflect.New(at.Type().Elem()))
+				}
+				at = at.Elem()
+			}
 			at = at.Field(step)
 			continue
 		}
