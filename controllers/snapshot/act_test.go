@@ -25,7 +25,7 @@ func TestParentIsTheCurrentSnapshotInOurOwnRecord(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := (&facts{status: readyStatus(), owned: tc.owned}).parent(); got != tc.want {
+			if got := (&facts{status: servingStatus(), owned: tc.owned}).parent(); got != tc.want {
 				t.Errorf("%s: got %q, want %q", tc.reason, got, tc.want)
 			}
 		})

@@ -8,18 +8,71 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/larder-dev/larder/internal/image"
+	"github.com/larder-dev/larder/internal/volume"
 )
 
-// registry resolves every reference to a digest of its own text.
+// registry resolves every reference to a digest of its own text and of how often it was pushed.
 type registry struct {
 	// fault, if set, may fail a reference.
 	fault func(reference string) error
 	// missing are platforms that no image has.
 	missing []string
+	// tags are those of every repository.
+	tags []string
+	// secret is what is wrong with the pull secrets, if anything.
+	secret error
+
+	mu     sync.Mutex
+	pushes map[string]int
+	// heads, lists and resolutions count what was asked.
+	heads, lists, resolutions int
+}
+
+func (r *registry) Resolver(context.Context, []string) (Resolver, error) { return r, r.secret }
+
+// push moves a tag.
+func (r *registry) push(reference string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pushes == nil {
+		r.pushes = map[string]int{}
+	}
+	r.pushes[reference]++
+}
+
+func (r *registry) content(reference string, count *int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*count++
+	if pushes := r.pushes[reference]; pushes > 0 {
+		return fmt.Sprintf("%s, pushed %d times more", reference, pushes)
+	}
+	return reference
+}
+
+func (r *registry) Digest(_ context.Context, reference string) (digest.Digest, error) {
+	content := r.content(reference, &r.heads)
+	if r.fault != nil {
+		if err := r.fault(reference); err != nil {
+			return "", err
+		}
+	}
+	return digest.FromString(content), nil
+}
+
+func (r *registry) Tags(_ context.Context, repository string) ([]string, error) {
+	r.content(repository, &r.lists)
+	if r.fault != nil {
+		if err := r.fault(repository); err != nil {
+			return nil, err
+		}
+	}
+	return r.tags, nil
 }
 
 func (r *registry) Resolve(_ context.Context, reference string, platforms []string) (*image.Image, error) {
@@ -28,11 +81,12 @@ func (r *registry) Resolve(_ context.Context, reference string, platforms []stri
 			return nil, err
 		}
 	}
+	content := r.content(reference, &r.resolutions)
 	resolved := &image.Image{
 		Reference:        reference,
 		Repository:       "registry.example/" + reference,
 		Tag:              "1",
-		Target:           ocispec.Descriptor{Digest: digest.FromString(reference)},
+		Target:           ocispec.Descriptor{Digest: digest.FromString(content)},
 		MissingPlatforms: r.missing,
 	}
 	for _, platform := range platforms {
@@ -41,7 +95,7 @@ func (r *registry) Resolve(_ context.Context, reference string, platforms []stri
 		}
 		resolved.Manifests = append(resolved.Manifests, image.Manifest{
 			Platform:   platform,
-			Descriptor: ocispec.Descriptor{Digest: digest.FromString(reference + platform)},
+			Descriptor: ocispec.Descriptor{Digest: digest.FromString(content + platform)},
 			Layers:     []image.Layer{{Descriptor: ocispec.Descriptor{Size: 1 << 20}}},
 		})
 	}
@@ -63,8 +117,37 @@ type pacedBuilder struct {
 	killed chan struct{}
 
 	mu sync.Mutex
-	// contents are the references that each snapshot was built of.
-	contents map[string][]string
+	// contents are what each snapshot was built of.
+	contents map[string][]image.Image
+	// requests are all that were made.
+	requests []BuildRequest
+}
+
+// Layout implements Contents.
+func (b *pacedBuilder) Layout(_ context.Context, snapshotID string) (*volume.Layout, error) {
+	if err := b.cloud.fault("Layout"); err != nil {
+		return nil, &smithy.OperationError{ServiceID: "EBS", OperationName: "GetSnapshotBlock", Err: err}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	layout := &volume.Layout{Format: volume.Bottlerocket}
+	for _, one := range b.contents[snapshotID] {
+		layout.Images = append(layout.Images, volume.LayoutImage{
+			Reference: one.Reference, Digest: one.Target.Digest, Platforms: []string{"linux/amd64"}, Size: 1 << 20,
+		})
+	}
+	return layout, nil
+}
+
+// references are those of the images in a snapshot.
+func (b *pacedBuilder) references(snapshotID string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var references []string
+	for _, one := range b.contents[snapshotID] {
+		references = append(references, one.Reference)
+	}
+	return references
 }
 
 // step returns at the end of the pause. A killed process does not come back: it leaves what it has made.
@@ -87,7 +170,7 @@ func (b *pacedBuilder) Build(ctx context.Context, request BuildRequest) (BuildRe
 	if err != nil {
 		return BuildResult{}, err
 	}
-	b.note(id, request.Images)
+	b.note(id, request)
 	if err := b.step(ctx, "answer"); err != nil {
 		return BuildResult{}, fmt.Errorf("the answer was lost: %w", err)
 	}
@@ -97,7 +180,7 @@ func (b *pacedBuilder) Build(ctx context.Context, request BuildRequest) (BuildRe
 		b.cloud.remove(id)
 		return BuildResult{}, err
 	}
-	return BuildResult{SnapshotID: id, VolumeSize: 8}, nil
+	return BuildResult{SnapshotID: id, VolumeSize: 8, StoredBytes: 3 << 20, FetchedBytes: 1 << 20, WrittenBytes: 2 << 20}, nil
 }
 
 func (b *pacedBuilder) write(ctx context.Context, request BuildRequest, id string) error {
@@ -110,10 +193,9 @@ func (b *pacedBuilder) write(ctx context.Context, request BuildRequest, id strin
 	return b.cloud.seal(id, b.spoil())
 }
 
-func (b *pacedBuilder) note(id string, images []image.Image) {
+func (b *pacedBuilder) note(id string, request BuildRequest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, one := range images {
-		b.contents[id] = append(b.contents[id], one.Reference)
-	}
+	b.contents[id] = request.Images
+	b.requests = append(b.requests, request)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/aws/kms"
 )
 
 // cloud stands in for EBS as far as the controller sees it: snapshots that AWS shows late, that take their time
@@ -139,6 +140,20 @@ func (c *cloud) Describe(_ context.Context, id string) (ebs.Snapshot, error) {
 	return c.show(snapshot), nil
 }
 
+func (c *cloud) Tag(_ context.Context, id string, tags map[string]string) error {
+	if err := c.fault("Tag"); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snapshot := c.snapshots[id]
+	if snapshot == nil {
+		return notFound(id)
+	}
+	maps.Copy(snapshot.Tags, tags)
+	return nil
+}
+
 func (c *cloud) Delete(_ context.Context, id string) error {
 	if err := c.fault("Delete"); err != nil {
 		return err
@@ -166,4 +181,17 @@ func (c *cloud) all() []ebs.Snapshot {
 		found = append(found, c.show(c.snapshots[id]))
 	}
 	return found
+}
+
+// keys are KMS's: two that work, and one that does not.
+type keys struct{}
+
+func (keys) Describe(_ context.Context, keyID string) (kms.Key, error) {
+	switch keyID {
+	case "alias/images", "alias/other":
+		return kms.Key{ARN: "arn:aws:kms:eu-central-1:111122223333:key/" + keyID, Enabled: true, State: "Enabled"}, nil
+	case "alias/disabled":
+		return kms.Key{ARN: "arn:aws:kms:eu-central-1:111122223333:key/disabled", State: "Disabled"}, nil
+	}
+	return kms.Key{}, fmt.Errorf("describing KMS key %s: %w", keyID, &smithy.GenericAPIError{Code: "NotFoundException", Message: "no such key"})
 }

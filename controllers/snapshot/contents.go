@@ -30,7 +30,7 @@ func (r *Reconciler) contentsOf(ctx context.Context, object *larderv1alpha1.Imag
 	layout, err := r.Contents.Layout(ctx, current.ID)
 	if err != nil {
 		err = fmt.Errorf("reading what is in snapshot %s: %w", current.ID, err)
-		if larderaws.IsAPIError(err) {
+		if larderaws.IsCall(err) {
 			return nil, awsFailure(err)
 		}
 		return nil, failure{reason: larderv1alpha1.ReasonSnapshotUnreadable, needsPerson: true}.with(err)

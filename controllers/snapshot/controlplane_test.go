@@ -115,7 +115,7 @@ func testSpecChangedDuringBuild(t *testing.T, o *operator) {
 	}
 	release()
 	ready := o.untilReady()
-	if diff := cmp.Diff([]string{"b"}, o.builder.contents[ready.Status.SnapshotID]); diff != "" {
+	if diff := cmp.Diff([]string{"b"}, o.builder.references(ready.Status.SnapshotID)); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{ready.Status.SnapshotID + " completed"}, sortedIDs(o)); diff != "" {
@@ -313,11 +313,16 @@ func testBadInput(t *testing.T, plane *controlplane.ControlPlane, asOperator cli
 		"malformed reference":   {resolving(image.InvalidReference), larderv1alpha1.ReasonInvalidReference, status.FailedStatus},
 		"unknown image":         {resolving(image.NotFound), larderv1alpha1.ReasonImageNotFound, status.FailedStatus},
 		"unauthorised registry": {resolving(image.Unauthorized), larderv1alpha1.ReasonUnauthorized, status.FailedStatus},
+		"forbidden by registry": {resolving(image.Forbidden), larderv1alpha1.ReasonForbidden, status.FailedStatus},
+		"no useful pull secret": {func(o *operator) {
+			o.registry.secret = &PullSecretError{Name: "registry", Namespace: "larder-system", Err: errDisk}
+		}, larderv1alpha1.ReasonInvalidPullSecret, status.FailedStatus},
+		"secrets unreadable":    {func(o *operator) { o.registry.secret = errDisk }, larderv1alpha1.ReasonInvalidPullSecret, status.InProgressStatus},
 		"no wanted platform":    {resolving(image.PlatformMissing), larderv1alpha1.ReasonPlatformMissing, status.FailedStatus},
 		"unsupported image":     {resolving(image.Unsupported), larderv1alpha1.ReasonImageUnsupported, status.FailedStatus},
 		"digest mismatch":       {resolving(image.DigestMismatch), larderv1alpha1.ReasonDigestMismatch, status.FailedStatus},
 		"unreachable registry":  {resolving(image.Unreachable), larderv1alpha1.ReasonRegistryUnreachable, status.InProgressStatus},
-		"registry limits":       {resolving(image.TooManyRequests), larderv1alpha1.ReasonRegistryError, status.InProgressStatus},
+		"registry limits":       {resolving(image.TooManyRequests), larderv1alpha1.ReasonTooManyRequests, status.InProgressStatus},
 		"registry fails":        {resolving(image.RegistryError), larderv1alpha1.ReasonRegistryError, status.InProgressStatus},
 		"layer that lies":       {building(layer.ErrContent), larderv1alpha1.ReasonInvalidLayer, status.FailedStatus},
 		"layer that climbs":     {building(&layer.EntryError{Entry: "../x", Err: errDisk}), larderv1alpha1.ReasonInvalidLayer, status.FailedStatus},
@@ -345,7 +350,7 @@ func testBadInput(t *testing.T, plane *controlplane.ControlPlane, asOperator cli
 			if _, err := o.pass(); err == nil && tc.read == status.FailedStatus && bad.Status.ObservedGeneration != bad.Generation {
 				t.Error("a stalled object reads as in progress: observedGeneration did not move")
 			}
-			o.registry.fault = nil
+			o.registry.fault, o.registry.secret = nil, nil
 			o.cloud.fault = func(string) error { return nil }
 			o.builder.fault = func(string) error { return nil }
 			o.builder.spoil = func() bool { return false }

@@ -14,7 +14,7 @@ import (
 // Registries give access to images with the credentials of some pull secrets.
 type Registries interface {
 	// Resolver reads the named Secrets of the operator's namespace. A Secret that is missing or of no use is an
-	// *image.SecretError.
+	// *PullSecretError.
 	Resolver(ctx context.Context, pullSecrets []string) (Resolver, error)
 }
 

@@ -55,7 +55,6 @@ var reasonsOfImages = map[image.Reason]failure{
 	image.InvalidReference: {reason: larderv1alpha1.ReasonInvalidReference, needsPerson: true},
 	image.NotFound:         {reason: larderv1alpha1.ReasonImageNotFound, needsPerson: true},
 	image.Unauthorized:     {reason: larderv1alpha1.ReasonUnauthorized, needsPerson: true},
-	image.Forbidden:        {reason: larderv1alpha1.ReasonUnauthorized, needsPerson: true},
 	image.PlatformMissing:  {reason: larderv1alpha1.ReasonPlatformMissing, needsPerson: true},
 	image.DigestMismatch:   {reason: larderv1alpha1.ReasonDigestMismatch, needsPerson: true},
 	image.Unsupported:      {reason: larderv1alpha1.ReasonImageUnsupported, needsPerson: true},
@@ -113,7 +112,7 @@ func pullSecretFailure(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	var secret *image.SecretError
+	var secret *PullSecretError
 	return failure{reason: larderv1alpha1.ReasonInvalidPullSecret, needsPerson: errors.As(err, &secret)}.with(err)
 }
 

@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/controlplane"
 )
 
@@ -37,14 +38,15 @@ func testManager(t *testing.T, plane *controlplane.ControlPlane, config *rest.Co
 	}
 	ebs := newCloud(t, clock.RealClock{})
 	ebs.complete = 0
+	builder := &pacedBuilder{
+		cloud: ebs, contents: map[string][]image.Image{}, killed: make(chan struct{}),
+		fault: func(string) error { return nil },
+		spoil: func() bool { return false },
+	}
 	reconciler := &Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(),
-		Resolver: &registry{}, Snapshots: ebs,
-		Runner: NewRunner(&pacedBuilder{
-			cloud: ebs, contents: map[string][]string{}, killed: make(chan struct{}),
-			fault: func(string) error { return nil },
-			spoil: func() bool { return false },
-		}, 1, clock.RealClock{}),
+		Registries: &registry{}, Snapshots: ebs, Contents: builder, Keys: keys{},
+		Runner:   NewRunner(builder, 1, clock.RealClock{}),
 		Recorder: manager.GetEventRecorder("larder"), Clock: clock.RealClock{},
 		ClusterUID: clusterUID, Region: "eu-central-1",
 	}

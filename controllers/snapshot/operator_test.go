@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/controlplane"
 )
 
@@ -43,13 +44,13 @@ func newOperator(t *testing.T, plane *controlplane.ControlPlane, asOperator clie
 	passive := clocktesting.NewFakePassiveClock(time.Now())
 	o := &operator{t: t, admin: plane.Admin, clock: passive, cloud: newCloud(t, passive), registry: &registry{}}
 	o.builder = &pacedBuilder{
-		cloud: o.cloud, contents: map[string][]string{}, killed: make(chan struct{}),
+		cloud: o.cloud, contents: map[string][]image.Image{}, killed: make(chan struct{}),
 		fault: func(string) error { return nil },
 		spoil: func() bool { return false },
 	}
 	o.reconciler = &Reconciler{
 		Client: asOperator, Live: asOperator,
-		Resolver: o.registry, Snapshots: o.cloud,
+		Registries: o.registry, Snapshots: o.cloud, Contents: o.builder, Keys: keys{},
 		Runner:   NewRunner(o.builder, 1, passive),
 		Recorder: &events.FakeRecorder{}, Clock: passive,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",

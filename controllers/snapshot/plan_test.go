@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,11 +26,35 @@ func owned(id, state string, revision, attempt int, hash string) ebs.Snapshot {
 
 // recorded is an attempt at revision 1 as status.build shows it.
 func recorded(step larderv1alpha1.BuildStep, attempt int64, id string) *larderv1alpha1.BuildStatus {
-	return &larderv1alpha1.BuildStatus{Revision: 1, Attempt: attempt, ContentHash: "new", Step: step, SnapshotID: id}
+	return &larderv1alpha1.BuildStatus{Revision: 1, Attempt: attempt, ContentHash: "new", RecipeHash: "recipe", Step: step, SnapshotID: id}
 }
 
-func readyStatus() larderv1alpha1.ImageCacheSnapshotStatus {
-	return larderv1alpha1.ImageCacheSnapshotStatus{SnapshotID: "snap-old", ContentHash: "old", Revision: 1}
+// byOlderSpec is an attempt that was started before the spec was changed.
+func byOlderSpec(attempt *larderv1alpha1.BuildStatus) *larderv1alpha1.BuildStatus {
+	attempt.RecipeHash = "older recipe"
+	return attempt
+}
+
+// servingStatus has a snapshot that was made by the spec's recipe, otherStatus one by an older.
+func servingStatus() larderv1alpha1.ImageCacheSnapshotStatus {
+	return larderv1alpha1.ImageCacheSnapshotStatus{SnapshotID: "snap-old", ContentHash: "old", RecipeHash: "recipe", Revision: 1}
+}
+
+func otherStatus() larderv1alpha1.ImageCacheSnapshotStatus {
+	status := servingStatus()
+	status.RecipeHash = "older recipe"
+	return status
+}
+
+// failedBefore is an attempt at revision 1 that failed so many times.
+func failedBefore(failures int32, retryAt time.Time) *failedAttempt {
+	build := recorded("Failed", int64(failures), "")
+	build.Failures = failures
+	return &failedAttempt{build: *build, failure: &failure{reason: "BuildFailed"}, retryAt: retryAt}
+}
+
+func twoRevisions() larderv1alpha1.ImageCacheSnapshotStatus {
+	return larderv1alpha1.ImageCacheSnapshotStatus{SnapshotID: "snap-new", ContentHash: "new", RecipeHash: "older recipe", Revision: 2}
 }
 
 // planned is what matters of a decision.
@@ -42,6 +67,10 @@ type planned struct {
 	Lost      bool
 	Leftovers []string
 	Failed    string
+	Refused   string
+	Parent    string
+	Trigger   larderv1alpha1.Trigger
+	Failures  int32
 	After     time.Duration
 }
 
@@ -56,6 +85,15 @@ func summarise(d decision) planned {
 	if d.failed != nil {
 		p.Failed = d.failed.failure.reason
 	}
+	if d.refused != nil {
+		p.Refused = d.refused.reason
+	}
+	if d.do == doStart {
+		p.Parent, p.Failures = d.attempt.ParentSnapshotID, d.attempt.Failures
+		if p.Trigger = d.attempt.Trigger; p.Trigger == larderv1alpha1.TriggerCreated {
+			p.Trigger = "" // what the cases are not about
+		}
+	}
 	for _, snapshot := range d.leftovers {
 		p.Leftovers = append(p.Leftovers, snapshot.ID)
 	}
@@ -63,8 +101,8 @@ func summarise(d decision) planned {
 }
 
 func TestPlan(t *testing.T) {
-	wantNew := &resolution{generation: 2, contentHash: "new"}
-	wantOld := &resolution{generation: 2, contentHash: "old"}
+	wantNew := &resolution{recipe: "recipe", contentHash: "new"}
+	wantOld := &resolution{recipe: "recipe", contentHash: "old"}
 	long := ebs.AppearsWithin
 	cases := map[string]struct {
 		reason string
@@ -93,12 +131,12 @@ func TestPlan(t *testing.T) {
 		},
 		"building for an older spec": {
 			reason: "its snapshot would be deleted as soon as it was complete",
-			facts:  facts{resolution: wantOld, build: &buildView{Build: *recorded("Writing", 1, "snap-1")}},
+			facts:  facts{resolution: wantOld, build: &buildView{Build: *byOlderSpec(recorded("Writing", 1, "snap-1"))}},
 			want:   planned{Do: doCancel, Step: "Writing", Attempt: "revision 1, attempt 1", After: progressInterval},
 		},
 		"building while the registry is down": {
 			reason: "an edit that cannot be resolved does not tell that the build is for another spec",
-			facts:  facts{unresolvable: &failure{}, build: &buildView{Build: *recorded("Writing", 1, "snap-1")}},
+			facts:  facts{unresolvable: &failure{}, build: &buildView{Build: *byOlderSpec(recorded("Writing", 1, "snap-1"))}},
 			want:   planned{Do: doReport, Step: "Writing", Attempt: "revision 1, attempt 1", After: progressInterval},
 		},
 		"handed to EBS": {
@@ -126,12 +164,12 @@ func TestPlan(t *testing.T) {
 			want: planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 1", Failed: "SnapshotFailed", After: firstRetry},
 		},
 		"EBS failed": {
-			reason: "the failed snapshot is of no use, and the second attempt failed: wait twice as long",
+			reason: "the failed snapshot is of no use; the attempt before it was interrupted, which is no failure",
 			facts: facts{
 				resolution: wantNew, owned: []ebs.Snapshot{owned("snap-1", ebs.StateError, 1, 2, "new")},
 				status: larderv1alpha1.ImageCacheSnapshotStatus{Build: recorded("Completing", 2, "snap-1")},
 			},
-			want: planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 2", Leftovers: []string{"snap-1"}, Failed: "SnapshotFailed", After: 2 * firstRetry},
+			want: planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 2", Leftovers: []string{"snap-1"}, Failed: "SnapshotFailed", After: firstRetry},
 		},
 		"completed": {
 			reason: "the completed snapshot becomes the current one",
@@ -192,7 +230,7 @@ func TestPlan(t *testing.T) {
 			reason: "nobody has learnt of it, so it goes, and its attempt is not numbered again",
 			facts: facts{
 				resolution: wantOld, owned: []ebs.Snapshot{owned("snap-1", ebs.StateCompleted, 1, 1, "new")},
-				status: larderv1alpha1.ImageCacheSnapshotStatus{Build: recorded("Completing", 1, "snap-1")},
+				status: larderv1alpha1.ImageCacheSnapshotStatus{Build: byOlderSpec(recorded("Completing", 1, "snap-1"))},
 			},
 			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 1, attempt 2", Leftovers: []string{"snap-1"}, After: progressInterval},
 		},
@@ -200,33 +238,33 @@ func TestPlan(t *testing.T) {
 			reason: "nothing is deleted that anyone may still use; its revision is taken",
 			facts: facts{
 				resolution: wantOld, owned: []ebs.Snapshot{owned("snap-1", ebs.StateCompleted, 1, 1, "new")},
-				status: larderv1alpha1.ImageCacheSnapshotStatus{Build: recorded("Completing", 1, "snap-1")},
+				status: larderv1alpha1.ImageCacheSnapshotStatus{Build: byOlderSpec(recorded("Completing", 1, "snap-1"))},
 				held:   map[string]bool{"snap-1": true},
 			},
 			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", After: progressInterval},
 		},
 		"ready": {
 			reason: "nothing to do but to look now and then",
-			facts:  facts{settled: true, status: readyStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")}},
+			facts:  facts{status: servingStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")}},
 			want:   planned{Do: doReport, Current: "snap-old", Usable: true, After: checkInterval},
 		},
 		"ready, with a leftover": {
 			reason: "an attempt that AWS showed late",
-			facts: facts{settled: true, status: readyStatus(), owned: []ebs.Snapshot{
+			facts: facts{status: servingStatus(), owned: []ebs.Snapshot{
 				owned("snap-late", ebs.StatePending, 1, 1, "old"), owned("snap-old", ebs.StateCompleted, 1, 2, "old"),
 			}},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, Leftovers: []string{"snap-late"}, After: checkInterval},
 		},
 		"ready, with a duplicate": {
 			reason: "two attempts at one revision were completed: the one in use stays",
-			facts: facts{settled: true, status: readyStatus(), owned: []ebs.Snapshot{
+			facts: facts{status: servingStatus(), owned: []ebs.Snapshot{
 				owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-2", ebs.StateCompleted, 1, 2, "old"),
 			}},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, Leftovers: []string{"snap-2"}, After: checkInterval},
 		},
 		"ready, with someone's copy": {
 			reason: "a copy has all our tags; it is not ours to delete",
-			facts: facts{settled: true, status: readyStatus(), owned: []ebs.Snapshot{
+			facts: facts{status: servingStatus(), owned: []ebs.Snapshot{
 				owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-copy", ebs.StateCompleted, 1, 1, "old"),
 			}},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: checkInterval},
@@ -234,26 +272,94 @@ func TestPlan(t *testing.T) {
 		"ready, and AWS denies the snapshot": {
 			reason: "AWS may be wrong for a while",
 			facts: facts{
-				settled: true, status: readyStatus(), missing: map[string]time.Duration{"snap-old": long - 1},
+				status: servingStatus(), missing: map[string]time.Duration{"snap-old": long - 1},
 			},
 			want: planned{Do: doReport, Usable: true, After: completionInterval},
 		},
 		"deleted behind our back": {
 			reason: "it is made again, as another revision",
 			facts: facts{
-				resolution: wantOld, status: readyStatus(), missing: map[string]time.Duration{"snap-old": long},
+				resolution: wantOld, status: servingStatus(), missing: map[string]time.Duration{"snap-old": long},
 			},
-			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Lost: true, After: progressInterval},
+			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Lost: true, Trigger: "SnapshotLost", After: progressInterval},
 		},
 		"spec changed": {
 			reason: "the old snapshot stays while the new revision is built",
-			facts:  facts{resolution: wantNew, status: readyStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")}},
-			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", After: progressInterval},
+			facts:  facts{resolution: wantNew, status: otherStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")}},
+			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Parent: "snap-old", Trigger: "SpecChanged", After: progressInterval},
+		},
+		"a tag moved": {
+			reason: "the snapshot serves until its successor is there",
+			facts:  facts{resolution: wantNew, status: servingStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")}},
+			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Usable: true, Parent: "snap-old", Trigger: "ImagesChanged", After: progressInterval},
+		},
+		"a tag moves during a renewal": {
+			reason: "a tag that moves faster than builds end would never be cached",
+			facts:  facts{resolution: wantOld, status: servingStatus(), build: &buildView{Build: *recorded("Writing", 1, "snap-1")}},
+			want:   planned{Do: doReport, Step: "Writing", Attempt: "revision 1, attempt 1", Usable: true, After: progressInterval},
+		},
+		"a renewal failed": {
+			reason: "what there is serves on, and the time of the next attempt is waited for",
+			facts: facts{
+				status: servingStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")},
+				failed: failedBefore(2, planTime.Add(time.Minute)),
+			},
+			want: planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 2", Usable: true, Failed: "BuildFailed", After: time.Minute},
+		},
+		"another key": {
+			reason: "a child is encrypted as its parent, so it has none",
+			facts: facts{
+				resolution: wantNew, status: otherStatus(), kmsKeyID: "alias/images",
+				owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")},
+			},
+			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Trigger: "SpecChanged", After: progressInterval},
+		},
+		"AWS lost what a volume had": {
+			reason: "a snapshot in state error is replaced, and deleted once the status has let go of it",
+			facts:  facts{resolution: wantOld, status: servingStatus(), owned: []ebs.Snapshot{owned("snap-old", ebs.StateError, 1, 1, "old")}},
+			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 2, attempt 1", Lost: true, Trigger: "SnapshotLost", After: progressInterval},
+		},
+		"pinned": {
+			reason: "the revision is there, and what tags point at does not matter",
+			facts: facts{pin: 1, status: twoRevisions(), owned: []ebs.Snapshot{
+				owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-new", ebs.StateCompleted, 2, 1, "new"),
+			}},
+			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: checkInterval},
+		},
+		"pinned to what is not there": {
+			reason: "the current snapshot stays in use, and a person has to choose",
+			facts: facts{pin: 3, status: twoRevisions(), owned: []ebs.Snapshot{
+				owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-new", ebs.StateCompleted, 2, 1, "new"),
+			}},
+			want: planned{Do: doReport, Refused: "RevisionNotFound", After: checkInterval},
+		},
+		"pinned during a build": {
+			reason: "nobody wants its snapshot now",
+			facts:  facts{pin: 1, status: twoRevisions(), build: &buildView{Build: *recorded("Writing", 1, "snap-1")}},
+			want:   planned{Do: doCancel, Step: "Writing", Attempt: "revision 1, attempt 1", After: progressInterval},
+		},
+		"suspended": {
+			reason: "all stays as it is",
+			facts:  facts{suspended: true, status: servingStatus()},
+			want:   planned{Do: doReport, Usable: true},
+		},
+		"suspended during a build": {
+			reason: "a user who suspends wants it to stop",
+			facts:  facts{suspended: true, build: &buildView{Build: *recorded("Writing", 1, "snap-1")}},
+			want:   planned{Do: doCancel, Step: "Writing", Attempt: "revision 1, attempt 1", After: progressInterval},
+		},
+		"tags are to be looked at soon": {
+			reason: "the earlier of two times counts",
+			facts: facts{
+				status: servingStatus(), nextCheck: time.Minute,
+				owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")},
+			},
+			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: time.Minute},
 		},
 		"spec changed back": {
 			reason: "the revision from before is still there",
 			facts: facts{
-				resolution: wantOld, status: larderv1alpha1.ImageCacheSnapshotStatus{SnapshotID: "snap-new", ContentHash: "new", Revision: 2},
+				resolution: wantOld, status: twoRevisions(),
 				owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-new", ebs.StateCompleted, 2, 1, "new")},
 			},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: checkInterval},
@@ -262,10 +368,10 @@ func TestPlan(t *testing.T) {
 			reason: "the number of the cancelled attempt is kept, since AWS remembers its client token",
 			facts: facts{
 				resolution: wantOld,
-				status:     larderv1alpha1.ImageCacheSnapshotStatus{SnapshotID: "snap-old", ContentHash: "old", Revision: 1},
+				status:     otherStatus(),
 				failed: &failedAttempt{
-					build:      larderv1alpha1.BuildStatus{Revision: 2, Attempt: 1, Step: "Failed"},
-					generation: 1, failure: &failure{reason: "BuildFailed"},
+					build:   larderv1alpha1.BuildStatus{Revision: 2, Attempt: 1, Step: "Failed"},
+					failure: &failure{reason: "BuildFailed"},
 				},
 				owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")},
 			},
@@ -273,27 +379,28 @@ func TestPlan(t *testing.T) {
 		},
 		"failed a moment ago": {
 			reason: "backoff",
-			facts: facts{resolution: wantNew, failed: &failedAttempt{
-				build: *recorded("Failed", 1, ""), generation: 2, failure: &failure{reason: "BuildFailed"}, retryAt: planTime.Add(time.Minute),
-			}},
-			want: planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 1", Failed: "BuildFailed", After: time.Minute},
+			facts:  facts{resolution: wantNew, failed: failedBefore(1, planTime.Add(time.Minute))},
+			want:   planned{Do: doReport, Step: "Failed", Attempt: "revision 1, attempt 1", Failed: "BuildFailed", After: time.Minute},
 		},
 		"failed a while ago": {
 			reason: "the backoff is over",
-			facts: facts{resolution: wantNew, failed: &failedAttempt{
-				build: *recorded("Failed", 1, ""), generation: 2, failure: &failure{}, retryAt: planTime,
-			}},
-			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 1, attempt 2", After: progressInterval},
+			facts:  facts{resolution: wantNew, failed: failedBefore(1, planTime)},
+			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 1, attempt 2", Failures: 1, After: progressInterval},
+		},
+		"failed a moment ago, and asked for": {
+			reason: "a person who asks is not kept waiting",
+			facts:  facts{requested: true, resolution: wantNew, failed: failedBefore(1, planTime.Add(time.Minute))},
+			want:   planned{Do: doStart, Step: "Starting", Attempt: "revision 1, attempt 2", Failures: 1, After: progressInterval},
 		},
 		"failed for another spec": {
 			reason: "an edit may have mended it: do not let its author wait",
-			facts: facts{resolution: wantNew, failed: &failedAttempt{
-				build: *recorded("Failed", 1, ""), generation: 1, failure: &failure{}, retryAt: planTime.Add(time.Hour),
+			facts: facts{resolution: wantOld, failed: &failedAttempt{
+				build: *byOlderSpec(recorded("Failed", 1, "")), failure: &failure{}, retryAt: planTime.Add(time.Hour),
 			}},
 			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 1, attempt 2", After: progressInterval},
 		},
-		"failed before a restart": {
-			reason: "the backoff is not remembered, the number is",
+		"failed without anyone's fault": {
+			reason: "the number is taken, and there is nothing to wait for",
 			facts: facts{
 				resolution: wantNew,
 				status:     larderv1alpha1.ImageCacheSnapshotStatus{Build: recorded("Failed", 7, "")},
@@ -303,7 +410,7 @@ func TestPlan(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			tc.facts.now, tc.facts.generation = planTime, 2
+			tc.facts.now, tc.facts.recipe = planTime, "recipe"
 			if diff := cmp.Diff(tc.want, summarise(plan(&tc.facts))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
@@ -311,18 +418,42 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestRetryDelay(t *testing.T) {
-	for attempt, want := range map[int64]time.Duration{
+func TestBackoff(t *testing.T) {
+	for times, want := range map[int64]time.Duration{
 		0: firstRetry, 1: firstRetry, 2: time.Minute, 4: 4 * time.Minute, 6: slowRetry, 1000: slowRetry,
 	} {
-		if got := retryDelay(attempt); got != want {
-			t.Errorf("after attempt %d: got %s, want %s", attempt, got, want)
+		if got := backoff(firstRetry, slowRetry, times); got != want {
+			t.Errorf("after %d failures: got %s, want %s", times, got, want)
 		}
 	}
 }
 
+// TestAttemptsHaveALimit fails attempt after attempt.
+func TestAttemptsHaveALimit(t *testing.T) {
+	build := *recorded("Writing", 1, "")
+	for failures := int32(1); failures <= mostFailures; failures++ {
+		build.Attempt = int64(failures)
+		failed := newFailedAttempt(build, &failure{reason: "BuildFailed", message: strings.Repeat("ü", 400)}, planTime)
+		wait := failed.retryAt.Sub(planTime)
+		exhausted := failed.failure.reason == larderv1alpha1.ReasonAttemptsExhausted && failed.failure.needsPerson && wait == exhaustedRetry
+		if exhausted != (failures == mostFailures) || !exhausted && wait > slowRetry {
+			t.Errorf("after %d failures: %s, again in %s", failures, failed.failure.reason, wait)
+		}
+		build = failed.build
+		if again := recordedFailure(&build, "recipe"); again == nil || !again.retryAt.Equal(failed.retryAt) || again.failure.reason != failed.failure.reason {
+			t.Errorf("after a restart: %+v, want %+v", again, failed)
+		}
+		if recordedFailure(&build, "another recipe") != nil {
+			t.Error("an edited spec waits for what failed before")
+		}
+	}
+	if len(build.Errors) != keptErrors || build.Errors[0].Attempt != mostFailures || len(build.Errors[0].Message) > longestError {
+		t.Errorf("want the last %d errors, clipped: %+v", keptErrors, build.Errors)
+	}
+}
+
 func TestNewAttemptRecordsWhenItBegan(t *testing.T) {
-	d := plan(&facts{now: planTime, generation: 1, resolution: &resolution{contentHash: "new"}})
+	d := plan(&facts{now: planTime, resolution: &resolution{contentHash: "new"}})
 	if want := (metav1.Time{Time: planTime}); !d.attempt.StartTime.Equal(&want) {
 		t.Errorf("got %v, want %v", d.attempt.StartTime, want)
 	}

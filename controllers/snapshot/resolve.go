@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -131,13 +132,17 @@ func tagPolicy(policy *larderv1alpha1.TagPolicy) image.TagPolicy {
 	}
 	switch {
 	case policy.SemVer != nil:
-		chosen.SemVerRange = policy.SemVer.Range
+		chosen.SemVer = policy.SemVer.Range
 	case policy.Alphabetical != nil:
-		chosen.Alphabetical = policy.Alphabetical.Order
+		chosen.Alphabetical = orderOf(policy.Alphabetical)
 	case policy.Numerical != nil:
-		chosen.Numerical = policy.Numerical.Order
+		chosen.Numerical = orderOf(policy.Numerical)
 	}
 	return chosen
+}
+
+func orderOf(policy *larderv1alpha1.OrderPolicy) image.Order {
+	return cmp.Or(image.Order(policy.Order), image.Ascending)
 }
 
 // chosenTag is the tag that a policy has added, or empty.

@@ -155,7 +155,7 @@ func (w *world) checkSettled() {
 		wanted[one.Image] = true
 	}
 	got := map[string]bool{}
-	for _, reference := range w.builder.contents[object.Status.SnapshotID] {
+	for _, reference := range w.builder.references(object.Status.SnapshotID) {
 		got[reference] = true
 	}
 	if diff := cmp.Diff(wanted, got); diff != "" {

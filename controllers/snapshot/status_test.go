@@ -19,10 +19,10 @@ func TestConditionsKeepTheTimeSinceWhenTheyHold(t *testing.T) {
 			status := &larderv1alpha1.ImageCacheSnapshotStatus{}
 			c := conditions{status: status, generation: 1, now: time.Unix(1000, 0)}
 			d := decision{reason: larderv1alpha1.ReasonBuilding, message: "building"}
-			c.summary(d, failed, "")
+			c.summary(d, failed, "", "")
 			before := status.DeepCopy()
 			c.now = c.now.Add(time.Minute)
-			c.summary(d, failed, "")
+			c.summary(d, failed, "", "")
 			if diff := cmp.Diff(before.Conditions, status.Conditions); diff != "" {
 				t.Errorf("conditions changed by themselves (-before +after):\n%s", diff)
 			}

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/image"
 )
 
 const objectName = "inference"
@@ -58,7 +59,7 @@ func newWorld(t *testing.T, images ...string) *world {
 	w := &world{t: t, clock: realClock, cloud: newCloud(t, realClock), registry: &registry{}}
 	w.events = &events.FakeRecorder{Events: make(chan string, 10_000)}
 	w.builder = &pacedBuilder{
-		cloud: w.cloud, pace: 3 * time.Second, contents: map[string][]string{}, killed: make(chan struct{}),
+		cloud: w.cloud, pace: 3 * time.Second, contents: map[string][]image.Image{}, killed: make(chan struct{}),
 		fault: func(string) error { return nil },
 		spoil: func() bool { return false },
 	}
@@ -110,7 +111,7 @@ func (w *world) start() {
 	crashing := w.crashing()
 	w.process = &Reconciler{
 		Client: crashing, Live: crashing,
-		Resolver: w.registry, Snapshots: crashingCloud{w.cloud, w},
+		Registries: w.registry, Snapshots: crashingCloud{w.cloud, w}, Contents: builder, Keys: keys{},
 		Runner:   NewRunner(builder, 1, w.clock),
 		Recorder: w.events, Clock: w.clock,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",

@@ -161,6 +161,13 @@ func IsOutcomeUnknown(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode() >= 500
 }
 
+// IsCall tells whether it was a call to AWS that failed, however it did.
+func IsCall(err error) bool {
+	var operation *smithy.OperationError
+	var missing *CredentialsError
+	return errors.As(err, &operation) || errors.As(err, &missing)
+}
+
 func hasCode(err error, codes []string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())

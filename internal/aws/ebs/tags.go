@@ -13,4 +13,6 @@ const (
 	TagContentHash = "larder.dev/content-hash"
 	// TagAttempt is the number of the attempt at building the revision, in decimal.
 	TagAttempt = "larder.dev/attempt"
+	// TagObjectName is the ImageCacheSnapshot's name, for people.
+	TagObjectName = "larder.dev/object-name"
 )
