@@ -12,12 +12,21 @@ import (
 )
 
 // The codes below are those of the EC2 error-code page
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the EBS direct API's model,
-// and of the errors common to all AWS APIs.
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the models of the EBS direct API,
+// SSM, KMS, ECR and Auto Scaling, and of the errors common to all AWS APIs.
 var (
 	notFoundCodes = []string{
+		"InvalidLaunchTemplateId.NotFound",
+		"InvalidLaunchTemplateId.VersionNotFound",
+		"InvalidLaunchTemplateName.NotFoundException",
+		"InvalidResourceId",
 		"InvalidSnapshot.NotFound",
+		"NotFoundException",
+		"ParameterNotFound",
 		"ResourceNotFoundException",
+	}
+	alreadyExistsCodes = []string{
+		"ParameterAlreadyExists",
 	}
 	accessDeniedCodes = []string{
 		"AccessDenied",
@@ -44,6 +53,7 @@ var (
 		"PendingSnapshotLimitExceeded",
 		"RequestThrottledException",
 		"SnapshotCreationPerVolumeRateExceeded",
+		"TooManyUpdates",
 	}
 	tokenConflictCodes = []string{
 		"ConflictException",
@@ -54,14 +64,19 @@ var (
 	}
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
+		"HierarchyLevelLimitExceededException",
+		"InvalidArnException",
 		"InvalidParameter",
 		"InvalidParameterCombination",
 		"InvalidParameterValue",
 		"InvalidSnapshotID.Malformed",
 		"MissingParameter",
+		"ParameterLimitExceeded",
 		"ServiceQuotaExceededException",
 		"SnapshotLimitExceeded",
+		"TooManyTagsError",
 		"UnknownParameter",
+		"ValidationError",
 		"ValidationException",
 	}
 )
@@ -106,6 +121,9 @@ func Classify(err error) Class {
 // IsNotFound tells whether AWS says that the named resource does not exist. EBS also says so of a snapshot
 // that was started moments ago.
 func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) }
+
+// IsAlreadyExists tells whether the name is taken by a resource that was made before.
+func IsAlreadyExists(err error) bool { return hasCode(err, alreadyExistsCodes) }
 
 // IsAccessDenied tells whether AWS refuses us: a missing permission, or missing, wrong or expired credentials.
 func IsAccessDenied(err error) bool {

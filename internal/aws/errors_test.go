@@ -9,6 +9,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -51,13 +53,19 @@ func TestClassify(t *testing.T) {
 		"deadline":           {"the call may have taken effect", fmt.Errorf("starting: %w", context.DeadlineExceeded), larderaws.IsOutcomeUnknown, larderaws.Wait},
 		"EC2 not found":      {"what that means is for the caller to say", api("InvalidSnapshot.NotFound"), larderaws.IsNotFound, larderaws.Retry},
 		"EBS not found":      {"what that means is for the caller to say", response(404, &ebstypes.ResourceNotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
+		"no parameter":       {"what that means is for the caller to say", response(400, &ssmtypes.ParameterNotFound{}), larderaws.IsNotFound, larderaws.Retry},
+		"no KMS key":         {"what that means is for the caller to say", response(400, &kmstypes.NotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
+		"no template":        {"what that means is for the caller to say", api("InvalidLaunchTemplateId.NotFound"), larderaws.IsNotFound, larderaws.Retry},
+		"parameter exists":   {"whose it is, the caller must see", response(400, &ssmtypes.ParameterAlreadyExists{}), larderaws.IsAlreadyExists, larderaws.Retry},
+		"parameter busy":     {"another update of it will end", response(400, &ssmtypes.TooManyUpdates{}), larderaws.IsThrottled, larderaws.Wait},
+		"bad parameter name": {"the same name is refused again", response(400, &ssmtypes.HierarchyLevelLimitExceededException{}), nil, larderaws.Stalled},
 		"token conflict":     {"the next attempt has another token", response(409, &ebstypes.ConflictException{}), larderaws.IsTokenConflict, larderaws.Retry},
 		"in use":             {"the AMI may go", api("InvalidSnapshot.InUse"), larderaws.IsInUse, larderaws.Retry},
 		"anything else":      {"an unknown error is tried again", errors.New("surprise"), nil, larderaws.Retry},
 		"an unknown refusal": {"a 400 has no effect", response(400, api("Surprise")), nil, larderaws.Retry},
 	}
 	predicates := map[string]func(error) bool{
-		"IsNotFound": larderaws.IsNotFound, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
+		"IsNotFound": larderaws.IsNotFound, "IsAlreadyExists": larderaws.IsAlreadyExists, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
 		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
 	}
 	for name, c := range cases {
