@@ -9,7 +9,6 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -54,7 +53,6 @@ func TestClassify(t *testing.T) {
 		"EC2 not found":      {"what that means is for the caller to say", api("InvalidSnapshot.NotFound"), larderaws.IsNotFound, larderaws.Retry},
 		"EBS not found":      {"what that means is for the caller to say", response(404, &ebstypes.ResourceNotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
 		"no parameter":       {"what that means is for the caller to say", response(400, &ssmtypes.ParameterNotFound{}), larderaws.IsNotFound, larderaws.Retry},
-		"no KMS key":         {"what that means is for the caller to say", response(400, &kmstypes.NotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
 		"no template":        {"what that means is for the caller to say", api("InvalidLaunchTemplateId.NotFound"), larderaws.IsNotFound, larderaws.Retry},
 		"parameter exists":   {"whose it is, the caller must see", response(400, &ssmtypes.ParameterAlreadyExists{}), larderaws.IsAlreadyExists, larderaws.Retry},
 		"parameter busy":     {"another update of it will end", response(400, &ssmtypes.TooManyUpdates{}), larderaws.IsThrottled, larderaws.Wait},
