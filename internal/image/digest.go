@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -11,6 +12,9 @@ import (
 // digestHeader is how registries announce a manifest's digest:
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#legacy-docker-support-http-headers
 const digestHeader = "Docker-Content-Digest"
+
+// getTells are the answers to HEAD after which GET says more.
+var getTells = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed}
 
 // Digest finds what a reference points at now, by one HEAD request once the registry knows us, and by GET where a
 // registry does not answer that with a digest. A reference by digest costs no request. A digest that HEAD announces
@@ -40,11 +44,11 @@ func (c *Client) Digest(ctx context.Context, reference string) (digest.Digest, e
 }
 
 // headDigest returns neither digest nor error if the registry has to be asked by GET: some know no HEAD of
-// manifests, and some give no digest, or one that is none.
+// manifests, some give no digest, or one that is none, and why one refuses is in an answer's body, which HEAD lacks.
 func (s *session) headDigest(ctx context.Context, reference string, parsed Reference) (digest.Digest, error) {
 	response, err := s.send(ctx, http.MethodHead, reference, s.address("manifests/"+parsed.identifier()), http.Header{"Accept": {acceptable}})
 	var refused *Error
-	if errors.As(err, &refused) && (refused.status == http.StatusNotFound || refused.status == http.StatusMethodNotAllowed) {
+	if errors.As(err, &refused) && slices.Contains(getTells, refused.status) {
 		return "", nil
 	}
 	if err != nil {
