@@ -5,42 +5,43 @@ import (
 
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws/ebs"
-	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/internal/volume"
 )
 
-// registries implement snapshot.Resolver. A client keeps tokens, which expire, so each use gets its own.
-type registries struct{}
-
-func (registries) client() *image.Client {
-	return image.NewClient(image.Options{UserAgent: "larder"})
-}
-
-// Resolve implements snapshot.Resolver.
-func (r registries) Resolve(ctx context.Context, reference string, platforms []string) (*image.Image, error) {
-	return r.client().Resolve(ctx, reference, platforms)
-}
-
-// snapshotBuilder makes volumes in this process and uploads them; it implements snapshot.Builder.
+// snapshotBuilder makes volumes in this process and uploads them; it implements snapshot.Builder and snapshot.Contents.
 type snapshotBuilder struct {
-	registries registries
+	registries *snapshot.PullSecrets
 	snapshots  *ebs.Client
+}
+
+// Layout implements snapshot.Contents.
+func (b *snapshotBuilder) Layout(ctx context.Context, snapshotID string) (*volume.Layout, error) {
+	disk, err := b.snapshots.Open(ctx, snapshotID)
+	if err != nil {
+		return nil, err
+	}
+	return volume.ReadLayout(disk, disk.Size())
 }
 
 // Build implements snapshot.Builder.
 func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
+	layers, err := b.registries.Client(ctx, request.PullSecrets)
+	if err != nil {
+		return snapshot.BuildResult{}, err
+	}
 	var built snapshot.BuildResult
 	result, err := volume.Make(ctx, volume.Request{
 		Format: request.Format,
 		Images: request.Images,
 		Size:   request.VolumeSize,
-		Layers: b.registries.client(),
+		Layers: layers,
 		Parent: b.parent(request.Parent),
 		Create: func(ctx context.Context, size int64, parent volume.RawDisk) (volume.Output, error) {
 			input := ebs.StartInput{
 				VolumeSize:  size,
 				Tags:        request.Tags,
 				Description: request.Description,
+				KMSKeyARN:   request.KMSKeyARN,
 				Attempt:     int(request.Attempt),
 			}
 			if parent != nil {
@@ -59,6 +60,8 @@ func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildReque
 	if err != nil {
 		return snapshot.BuildResult{}, err
 	}
+	built.StoredBytes, built.FetchedBytes = result.Layout.Used(), result.LayerBytes
+	built.WrittenBytes = result.Blocks * volume.BlockSize
 	built.WithoutParent = result.WithoutParent
 	return built, nil
 }

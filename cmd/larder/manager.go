@@ -22,7 +22,6 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
-	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
@@ -43,6 +42,7 @@ type managerFlags struct {
 	probeAddress   string
 	leaderElection bool
 	ebsPuts        float64
+	registriesFile string
 }
 
 func newManager(to streams) *cobra.Command {
@@ -63,14 +63,19 @@ them. Its log, lines of JSON, goes to standard error.`,
 	set.StringVar(&flags.probeAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz; 0 serves none")
 	set.BoolVar(&flags.leaderElection, "leader-elect", false, "work only while holding the lease, so that several replicas may run")
 	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks that all builds together send to AWS in a second, up to the account's quota for PutSnapshotBlock")
+	set.StringVar(&flags.registriesFile, "registries-file", "", "YAML file with mirrors, certificate authorities and plain HTTP of registries")
 	return command
 }
 
 func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	log.SetLogger(logger)
-	config, err := kubernetesConfig(flags.kubeconfig)
+	config, namespace, err := kubernetesConfig(flags.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("loading the Kubernetes configuration: %w", err)
+	}
+	registries, err := readRegistries(flags.registriesFile)
+	if err != nil {
+		return err
 	}
 	awsConfig, err := aws.Load(ctx)
 	if err != nil {
@@ -96,32 +101,15 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	if err := addProbes(manager); err != nil {
 		return err
 	}
-	if err := addSnapshots(ctx, manager, ebs.New(awsConfig, ebs.Options{PutsPerSecond: flags.ebsPuts}), awsConfig.Region); err != nil {
+	if err := (&snapshotController{
+		manager: manager, namespace: namespace, aws: awsConfig, putsPerSecond: flags.ebsPuts, registries: registries,
+	}).add(ctx); err != nil {
 		return err
 	}
 	if err := addBindings(ctx, manager); err != nil {
 		return err
 	}
 	return manager.Start(ctx)
-}
-
-func addSnapshots(ctx context.Context, manager ctrl.Manager, snapshots *ebs.Client, region string) error {
-	cluster, err := snapshot.ClusterUID(ctx, manager.GetAPIReader())
-	if err != nil {
-		return err
-	}
-	builder := &snapshotBuilder{snapshots: snapshots}
-	return (&snapshot.Reconciler{
-		Client:     manager.GetClient(),
-		Live:       manager.GetAPIReader(),
-		Resolver:   registries{},
-		Snapshots:  snapshots,
-		Runner:     snapshot.NewRunner(builder, parallelBuilds, clock.RealClock{}),
-		Recorder:   manager.GetEventRecorder("larder-snapshot"),
-		Clock:      clock.RealClock{},
-		ClusterUID: cluster,
-		Region:     region,
-	}).SetupWithManager(manager)
 }
 
 func addBindings(ctx context.Context, manager ctrl.Manager) error {
@@ -144,9 +132,15 @@ func addProbes(manager ctrl.Manager) error {
 	return nil
 }
 
-// kubernetesConfig follows kubectl's rules for where a cluster is named.
-func kubernetesConfig(path string) (*rest.Config, error) {
+// kubernetesConfig follows kubectl's rules for where a cluster is named. The namespace is the operator's own: that of its
+// pod, or of the kubeconfig's context.
+func kubernetesConfig(path string) (config *rest.Config, namespace string, err error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = path
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil)
+	if config, err = loader.ClientConfig(); err != nil {
+		return nil, "", err
+	}
+	namespace, _, err = loader.Namespace()
+	return config, namespace, err
 }

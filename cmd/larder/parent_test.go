@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/image"
@@ -70,8 +72,12 @@ func TestBuildUponAParent(t *testing.T) {
 func TestOperatorBuildsUponTheLastSnapshot(t *testing.T) {
 	_, reference := pushSample(t)
 	double := startAWS(t, fakeaws.Options{})
-	builder := &snapshotBuilder{snapshots: ebs.New(double.Config(), ebs.Options{})}
-	resolved, err := builder.registries.Resolve(t.Context(), reference, []string{"linux/amd64"})
+	builder := &snapshotBuilder{registries: &snapshot.PullSecrets{Options: image.Options{Keychain: authn.DefaultKeychain}}, snapshots: ebs.New(double.Config(), ebs.Options{})}
+	registries, err := builder.registries.Client(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := registries.Resolve(t.Context(), reference, []string{"linux/amd64"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,5 +104,12 @@ func TestOperatorBuildsUponTheLastSnapshot(t *testing.T) {
 	}
 	if left := double.Snapshots(); len(left) != 3 {
 		t.Errorf("%d snapshots are left of three builds", len(left))
+	}
+	if first.FetchedBytes == 0 || first.StoredBytes == 0 || first.WrittenBytes == 0 || second.FetchedBytes != 0 || second.WrittenBytes != 0 {
+		t.Errorf("bytes of a first build and of one upon it: %+v, %+v", first, second)
+	}
+	layout, err := builder.Layout(t.Context(), second.SnapshotID)
+	if err != nil || len(layout.Images) != 1 || layout.Images[0].Reference != reference {
+		t.Errorf("what is read back from a snapshot: %+v, %v", layout, err)
 	}
 }

@@ -315,7 +315,7 @@ func testBadInput(t *testing.T, plane *controlplane.ControlPlane, asOperator cli
 		"unauthorised registry": {resolving(image.Unauthorized), larderv1alpha1.ReasonUnauthorized, status.FailedStatus},
 		"forbidden by registry": {resolving(image.Forbidden), larderv1alpha1.ReasonForbidden, status.FailedStatus},
 		"no useful pull secret": {func(o *operator) {
-			o.registry.secret = &PullSecretError{Name: "registry", Namespace: "larder-system", Err: errDisk}
+			o.registry.secret = &PullSecretError{errDisk}
 		}, larderv1alpha1.ReasonInvalidPullSecret, status.FailedStatus},
 		"secrets unreadable":    {func(o *operator) { o.registry.secret = errDisk }, larderv1alpha1.ReasonInvalidPullSecret, status.InProgressStatus},
 		"no wanted platform":    {resolving(image.PlatformMissing), larderv1alpha1.ReasonPlatformMissing, status.FailedStatus},

@@ -8,4 +8,5 @@ package snapshot
 // +kubebuilder:rbac:groups=larder.dev,resources=nodeclassbindings,verbs=list
 // +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=list
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get,namespace=larder-system
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

@@ -27,6 +27,9 @@ func (e *CredentialsError) Error() string {
 // Unwrap returns the provider's error.
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
+// Config is the SDK's, for those who pass it on and may not import the SDK.
+type Config = aws.Config
+
 // Load reads the AWS configuration from the environment and the shared files, as every AWS tool does.
 //
 // It sets no HTTP client: a plain one could not honour AWS_CA_BUNDLE, which the SDK applies to its own.
