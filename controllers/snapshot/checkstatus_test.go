@@ -36,7 +36,11 @@ func checkStatus(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
 			t.Errorf("%s wants a reason and a message of at most %d bytes: %+v", one.Type, longestMessage, one)
 		}
 	}
-	if ready.Status != metav1.ConditionTrue && reconciling == nil && stalled == nil {
+	suspended := ready.Reason == larderv1alpha1.ReasonSuspended
+	if suspended && (reconciling != nil || stalled != nil) {
+		t.Errorf("suspended, and yet under way or stuck: %+v", conditions)
+	}
+	if !suspended && ready.Status != metav1.ConditionTrue && reconciling == nil && stalled == nil {
 		t.Errorf("not ready, and neither Reconciling nor Stalled says why: %+v", conditions)
 	}
 	if object.Status.ObservedGeneration > object.Generation {
@@ -49,16 +53,34 @@ func checkStatus(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
 		object.Status.Region == "" || object.Status.VolumeSize == nil || len(object.Status.Images) == 0) {
 		t.Errorf("a snapshot without all of its particulars: %+v", object.Status)
 	}
-	if got, want := computed(t, object), expectedKStatus(object, reconciling, stalled); got != want {
+	checkRevisions(t, object)
+	if got, want := computed(t, object), expectedKStatus(object, ready, reconciling, stalled); got != want {
 		t.Errorf("kstatus reads %s, want %s: %+v", got, want, conditions)
 	}
 }
 
-func expectedKStatus(object *larderv1alpha1.ImageCacheSnapshot, reconciling, stalled *metav1.Condition) status.Status {
+// checkRevisions wants them in order, each with a snapshot of its own, and the current one among them as such.
+func checkRevisions(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
+	t.Helper()
+	status := object.Status
+	for i, one := range status.Revisions {
+		if i > 0 && one.Number >= status.Revisions[i-1].Number {
+			t.Errorf("revisions are not in order: %+v", status.Revisions)
+		}
+		if current := one.SnapshotID == status.SnapshotID; current != (one.State == larderv1alpha1.RevisionCurrent) ||
+			current == (one.SupersededTime != nil) || current && one.Number != status.Revision {
+			t.Errorf("the current snapshot is %s of revision %d, and a line says %+v", status.SnapshotID, status.Revision, one)
+		}
+	}
+}
+
+func expectedKStatus(object *larderv1alpha1.ImageCacheSnapshot, ready, reconciling, stalled *metav1.Condition) status.Status {
 	switch {
 	case object.DeletionTimestamp != nil:
 		return status.TerminatingStatus
 	case object.Status.ObservedGeneration != object.Generation, reconciling != nil:
+		return status.InProgressStatus
+	case stalled == nil && ready.Status != metav1.ConditionTrue:
 		return status.InProgressStatus
 	case stalled != nil:
 		return status.FailedStatus

@@ -89,7 +89,19 @@ func (r *Reconciler) newFacts(object *larderv1alpha1.ImageCacheSnapshot, m *memo
 		m.failed = recordedFailure(f.status.Build, f.recipe)
 	}
 	f.failed = m.failed
+	if m.hiddenUntil.IsZero() {
+		m.hiddenUntil = hiddenUntil(f.status.Build)
+	}
 	return f
+}
+
+// hiddenUntil is when AWS shows the snapshot of an attempt at the latest that failed without learning its id; zero if
+// there can be none.
+func hiddenUntil(build *larderv1alpha1.BuildStatus) time.Time {
+	if build == nil || build.Step != larderv1alpha1.BuildFailed || build.SnapshotID != "" || len(build.Errors) == 0 {
+		return time.Time{}
+	}
+	return build.Errors[0].Time.Add(ebs.AppearsWithin)
 }
 
 // requestOf is the value of the annotation that asks for a look at the registries, as far as a status takes it.
@@ -189,6 +201,12 @@ func (f *facts) attempt() *larderv1alpha1.BuildStatus {
 func (f *facts) interrupted() bool {
 	step := f.attempt().Step
 	return f.build == nil && (step == larderv1alpha1.BuildStarting || step == larderv1alpha1.BuildWriting)
+}
+
+// mayHideAttempt holds for an interrupted attempt whose snapshot is not there, although AWS may have it.
+func (f *facts) mayHideAttempt() bool {
+	name := attemptName(f.attempt())
+	return f.interrupted() && f.find(name) == nil && !f.gone(name)
 }
 
 // expected names what should exist in AWS: snapshots by their ids, and by its name the attempt that was

@@ -100,6 +100,9 @@ func decide(f *facts) decision {
 	if current := pickCurrent(f); current != nil {
 		d.current, d.usable, d.upToDate, d.failed, d.after = current, true, true, nil, checkInterval
 		d.attempt = f.unfinished(d.attempt, current)
+		if f.mayHideAttempt() {
+			d.after = completionInterval
+		}
 		return d
 	}
 	if _, missing := f.missing[f.status.SnapshotID]; missing && d.usable {
@@ -196,9 +199,8 @@ func settleCompleting(f *facts, d *decision) (wait bool) {
 func settleInterrupted(f *facts, d *decision) (wait bool) {
 	name := attemptName(d.attempt)
 	snapshot := f.find(name)
-	unseen := snapshot == nil && !f.gone(name)
 	undecided := snapshot != nil && snapshot.State == ebs.StateCompleted && f.wanted() == ""
-	if unseen || undecided {
+	if f.mayHideAttempt() || undecided {
 		d.reason = larderv1alpha1.ReasonProgressing
 		d.message = "looking for what was left in AWS when the operator stopped during " + name
 		d.after = completionInterval
@@ -224,8 +226,8 @@ func planStart(f *facts, d decision) decision {
 	return d
 }
 
-// nextAttempt numbers a revision after the last one that has a snapshot, and an attempt after all that were
-// ever made at that revision, since AWS remembers the client token of each.
+// nextAttempt numbers a revision after the last one that has a snapshot, and never before one that was tried, and an
+// attempt after all that were ever made at that revision, since AWS remembers the client token of each.
 func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus {
 	revision := f.lastRevision()
 	for _, snapshot := range f.owned {
@@ -234,8 +236,8 @@ func nextAttempt(f *facts, leftovers []ebs.Snapshot) *larderv1alpha1.BuildStatus
 			revision = max(revision, numberTag(&snapshot, ebs.TagRevision))
 		}
 	}
-	revision++
 	last := f.attempt()
+	revision = max(revision+1, last.Revision)
 	attempt := int64(0)
 	if last.Revision == revision {
 		attempt = last.Attempt
@@ -323,10 +325,14 @@ func (f *facts) preferCurrent(a, b ebs.Snapshot) int {
 	)
 }
 
-// unfinished keeps an attempt that did not lead to the current snapshot: its number must not be used again.
+// unfinished keeps an attempt that did not lead to the current snapshot: its number must not be used again. One that was
+// interrupted stays what it is until it is sure whether there is a snapshot.
 func (f *facts) unfinished(attempt *larderv1alpha1.BuildStatus, current *ebs.Snapshot) *larderv1alpha1.BuildStatus {
 	if attempt == nil || attempt.Revision <= max(f.lastRevision(), numberTag(current, ebs.TagRevision)) {
 		return nil
+	}
+	if f.mayHideAttempt() {
+		return attempt
 	}
 	attempt.Step = larderv1alpha1.BuildFailed
 	attempt.Failures, attempt.Errors = 0, nil // there is nothing to try again

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
@@ -74,9 +75,14 @@ func simulate(t *testing.T, seed uint64) {
 			}
 		case chance(6):
 			w.toggleBinding()
+		case chance(6):
+			w.registry.push(string("ab"[random.IntN(2)]))
+		case chance(5):
+			w.turn(random)
 		}
 	}
 	w.calm()
+	w.release()
 	if seed%3 > 0 { // the others are deleted in the middle of it all
 		w.runFor(45 * time.Minute)
 		w.checkSettled()
@@ -90,6 +96,40 @@ func simulate(t *testing.T, seed uint64) {
 	}
 	if left := w.cloud.all(); len(left) > 0 {
 		t.Errorf("left in AWS: %+v", left)
+	}
+}
+
+// turn suspends, pins to some revision or asks for a look, or ends that.
+func (w *world) turn(random *rand.Rand) {
+	object := w.object()
+	spec := object.Spec
+	switch random.IntN(5) {
+	case 0:
+		spec.Suspend = !spec.Suspend
+	case 1:
+		spec.Revision = ptr.To(1 + random.Int64N(4))
+	case 2, 3:
+		spec.Suspend, spec.Revision = false, nil
+	case 4:
+		w.request(fmt.Sprint(random.Uint32()))
+		return
+	}
+	w.edit(spec)
+}
+
+// release ends suspension and pin, so that the object may go where its spec wants.
+func (w *world) release() {
+	spec := w.object().Spec
+	spec.Suspend, spec.Revision = false, nil
+	w.edit(spec)
+}
+
+// request asks for a look at the registries.
+func (w *world) request(value string) {
+	object := w.object()
+	object.Annotations = map[string]string{larderv1alpha1.AnnotationReconcileRequestedAt: value}
+	if err := w.client.Update(w.t.Context(), object); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -160,6 +200,11 @@ func (w *world) checkSettled() {
 	}
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		w.t.Errorf("images in snapshot %s (-want +got):\n%s", object.Status.SnapshotID, diff)
+	}
+	for _, one := range object.Status.Images {
+		if now, err := w.registry.Digest(w.t.Context(), one.Image); err != nil || one.Digest != now.String() {
+			w.t.Errorf("image %s is cached as %s, and its tag points at %s, %v", one.Image, one.Digest, now, err)
+		}
 	}
 	current := 0
 	for _, snapshot := range w.cloud.all() {
