@@ -13,9 +13,6 @@ import (
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#legacy-docker-support-http-headers
 const digestHeader = "Docker-Content-Digest"
 
-// getTells are the answers to HEAD after which GET says more.
-var getTells = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed}
-
 // Digest finds what a reference points at now, by one HEAD request once the registry knows us, and by GET where a
 // registry does not answer that with a digest. A reference by digest costs no request. A digest that HEAD announces
 // is believed: it says whether there is something new, and Resolve verifies what that is. Errors are as Resolve's.
@@ -35,7 +32,8 @@ func (c *Client) Digest(ctx context.Context, reference string) (digest.Digest, e
 		return "", err
 	}
 	return first(ctx, source, func(from *session) (digest.Digest, error) {
-		if announced, err := from.headDigest(ctx, reference, parsed); announced != "" || err != nil {
+		announced, err := from.headDigest(ctx, reference, parsed)
+		if announced != "" || err != nil && !getTells(err) {
 			return announced, err
 		}
 		target, _, err := from.readManifest(ctx, reference, parsed)
@@ -43,21 +41,24 @@ func (c *Client) Digest(ctx context.Context, reference string) (digest.Digest, e
 	})
 }
 
-// headDigest returns neither digest nor error if the registry has to be asked by GET: some know no HEAD of
-// manifests, some give no digest, or one that is none, and why one refuses is in an answer's body, which HEAD lacks.
+// headDigest returns an empty digest if the registry gives none, or one that is none.
 func (s *session) headDigest(ctx context.Context, reference string, parsed Reference) (digest.Digest, error) {
 	response, err := s.send(ctx, http.MethodHead, reference, s.address("manifests/"+parsed.identifier()), http.Header{"Accept": {acceptable}})
-	var refused *Error
-	if errors.As(err, &refused) && slices.Contains(getTells, refused.status) {
-		return "", nil
-	}
 	if err != nil {
 		return "", err
 	}
 	response.Body.Close()
 	announced := digest.Digest(response.Header.Get(digestHeader))
-	if checkDigest(announced) != nil {
-		return "", nil
+	if checkDigest(announced) == nil {
+		return announced, nil
 	}
-	return announced, nil
+	return "", nil
+}
+
+// getTells tells whether GET may say more than HEAD did: some registries know no HEAD of manifests, and why one
+// refuses is in an answer's body, which HEAD lacks.
+func getTells(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && slices.Contains(
+		[]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed}, refused.status)
 }

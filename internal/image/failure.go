@@ -75,10 +75,11 @@ func reasonOfStatus(status int) Reason {
 // target can repeat the signature it was asked with.
 func describeAnswer(answer *transport.Error) string {
 	const longest = 300 // characters of a foreign text in our own message
-	text := fmt.Sprintf("HTTP status %d", answer.StatusCode)
+	var words string
 	for _, diagnostic := range answer.Errors {
-		text += fmt.Sprintf(", %s: %s", diagnostic.Code, diagnostic.Message)
+		words += fmt.Sprintf(", %s: %s", diagnostic.Code, diagnostic.Message)
 	}
+	text := fmt.Sprintf("HTTP status %d", answer.StatusCode) + withoutCredentials(words, answer.Request)
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
@@ -87,6 +88,21 @@ func describeAnswer(answer *transport.Error) string {
 	}, withoutSecrets(text))
 	if characters := []rune(text); len(characters) > longest {
 		text = string(characters[:longest]) + "…"
+	}
+	return text
+}
+
+// withoutCredentials takes out what a request authenticated itself with: some registries repeat its header.
+func withoutCredentials(text string, request *http.Request) string {
+	if request == nil {
+		return text
+	}
+	_, sent, _ := strings.Cut(request.Header.Get("Authorization"), " ")
+	_, password, _ := request.BasicAuth()
+	for _, secret := range []string{sent, password} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "…")
+		}
 	}
 	return text
 }

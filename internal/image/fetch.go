@@ -27,16 +27,17 @@ func (r *resolver) readTarget(ctx context.Context, parsed Reference) (ocispec.De
 // readManifest reads what a reference names at one place, and checks it against the digests that were promised.
 func (s *session) readManifest(ctx context.Context, reference string, parsed Reference) (ocispec.Descriptor, []byte, error) {
 	none := ocispec.Descriptor{}
-	content, response, err := s.read(ctx, reference, s.address("manifests/"+parsed.identifier()), maxManifestBytes)
+	read, err := s.read(ctx, reference, s.address("manifests/"+parsed.identifier()), maxManifestBytes)
 	if err != nil {
 		return none, nil, err
 	}
+	content := read.content
 	if len(content) > maxManifestBytes {
 		return none, nil, s.fail(reference, Unsupported, fmt.Errorf("its manifest has more than the %d bytes that containerd reads", maxManifestBytes))
 	}
 	actual := digest.FromBytes(content)
 	// containerd asks for the announced digest next, so a false one would fail on the node.
-	for _, promised := range []string{parsed.Digest.String(), response.Header.Get(digestHeader)} {
+	for _, promised := range []string{parsed.Digest.String(), read.header.Get(digestHeader)} {
 		if promised != "" && promised != actual.String() {
 			return none, nil, s.fail(reference, DigestMismatch, fmt.Errorf("manifest %s has the digest %s", promised, actual))
 		}
@@ -46,7 +47,7 @@ func (s *session) readManifest(ctx context.Context, reference string, parsed Ref
 		return none, nil, s.fail(reference, Unsupported, err)
 	}
 	return ocispec.Descriptor{
-		MediaType: mediaTypeOf(response.Header.Get("Content-Type"), parsedDocument.MediaType),
+		MediaType: mediaTypeOf(read.header.Get("Content-Type"), parsedDocument.MediaType),
 		Digest:    actual,
 		Size:      int64(len(content)),
 	}, content, nil
@@ -127,10 +128,11 @@ func (r *resolver) keep(descriptor ocispec.Descriptor, content []byte) (*Blob, e
 
 func (r *resolver) fetchVerified(ctx context.Context, kind string, descriptor ocispec.Descriptor) ([]byte, error) {
 	return first(ctx, r.source, func(from *session) ([]byte, error) {
-		content, _, err := from.read(ctx, r.reference, from.address(kind+descriptor.Digest.String()), descriptor.Size)
+		read, err := from.read(ctx, r.reference, from.address(kind+descriptor.Digest.String()), descriptor.Size)
 		if err != nil {
 			return nil, err
 		}
+		content := read.content
 		if int64(len(content)) != descriptor.Size {
 			return nil, from.fail(r.reference, DigestMismatch, fmt.Errorf("%s did not come with its %d bytes", descriptor.Digest, descriptor.Size))
 		}

@@ -1,5 +1,6 @@
-// Package image finds container images in registries: references as containerd spells them, the manifests
-// behind them for the wanted platforms, and the bytes of their layers.
+// Package image finds container images in registries and their mirrors: references as containerd spells them, the
+// tags that a policy chooses, what they point at now, the manifests for the wanted platforms, and the bytes of their
+// layers.
 package image
 
 import (

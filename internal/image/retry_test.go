@@ -14,11 +14,14 @@ import (
 // waits records how long a client would have waited.
 type waits []time.Duration
 
-func (w *waits) client() *image.Client {
-	return image.NewClient(image.Options{Wait: func(_ context.Context, duration time.Duration) error {
+func (w *waits) client() *image.Client { return w.with(image.Options{}) }
+
+func (w *waits) with(options image.Options) *image.Client {
+	options.Wait = func(_ context.Context, duration time.Duration) error {
 		*w = append(*w, duration)
 		return nil
-	}})
+	}
+	return image.NewClient(options)
 }
 
 // refuseFor asks to come back later.
@@ -84,6 +87,40 @@ func TestRetryAfterIsBounded(t *testing.T) {
 			checkError(t, err, image.TooManyRequests, reference, test.says)
 			if got := manifestRequests(server); len(waited) != test.waits || got != test.waits+1 {
 				t.Errorf("%s: waited %v for %d requests, want %d waits", test.reason, waited, got, test.waits)
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhenToComeBack(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		path   string
+		effect registry.Effect
+		want   time.Duration
+	}{
+		"manifest":     {"an hour is for the caller to wait", "/manifests/", refuseFor(http.StatusTooManyRequests, "3600"), time.Hour},
+		"short":        {"after all retries it is still so", "/manifests/", refuseFor(http.StatusTooManyRequests, "30"), 30 * time.Second},
+		"date":         {"by the registry's clock", "/manifests/", refuseFor(http.StatusServiceUnavailable, "Fri, 02 Jan 2026 05:04:05 GMT"), 2 * time.Hour},
+		"handshake":    {"a limit may apply before anything is asked for", "/v2/", refuseFor(http.StatusTooManyRequests, "7200"), 2 * time.Hour},
+		"not said":     {"then the caller decides", "/manifests/", registry.Refuse(http.StatusTooManyRequests), 0},
+		"nonsense":     {"a header is text from outside", "/manifests/", refuseFor(http.StatusTooManyRequests, "soon"), 0},
+		"other answer": {"who may not read need not come back", "/manifests/", refuseFor(http.StatusForbidden, "60"), 0},
+	}
+	for title, test := range cases {
+		t.Run(title, func(t *testing.T) {
+			server := start(t, registry.Options{})
+			reference := push(t, server, "app:1", forPlatform("linux/amd64"))
+			server.Inject(registry.Fault{Path: test.path, Effect: test.effect})
+			var waited waits
+			client := waited.client()
+			_, resolving := client.Resolve(t.Context(), reference, []string{"linux/amd64"})
+			_, asking := client.Digest(t.Context(), reference)
+			for _, err := range []error{resolving, asking} {
+				var failure *image.Error
+				if !errors.As(err, &failure) || failure.RetryAfter != test.want {
+					t.Errorf("%s: got %v after %v, want %v", test.reason, err, failure.RetryAfter, test.want)
+				}
 			}
 		})
 	}

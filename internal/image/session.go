@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -157,22 +158,29 @@ func (s *session) handshakeFailure(ctx context.Context, reference string, err er
 	return err
 }
 
-// read returns a whole small document and its header, but no more than one byte beyond maxBytes, by which its caller
-// sees the excess.
-func (s *session) read(ctx context.Context, reference, address string, maxBytes int64) ([]byte, *http.Response, error) {
+// answer is a small document, read whole.
+type answer struct {
+	content []byte
+	header  http.Header
+	// address is where it was found, behind all redirects.
+	address *url.URL
+}
+
+// read returns no more than one byte beyond maxBytes, by which its caller sees the excess.
+func (s *session) read(ctx context.Context, reference, address string, maxBytes int64) (answer, error) {
 	response, err := s.send(ctx, http.MethodGet, reference, address, http.Header{"Accept": {acceptable}})
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, nil, s.fail(reference, Incomplete, fmt.Errorf("reading %s", withoutSecrets(address)))
+			return answer{}, s.fail(reference, Incomplete, fmt.Errorf("reading %s", withoutSecrets(address)))
 		}
-		return nil, nil, failure(ctx, reference, s.host, err)
+		return answer{}, failure(ctx, reference, s.host, err)
 	}
-	return content, response, nil
+	return answer{content: content, header: response.Header, address: response.Request.URL}, nil
 }
 
 func (s *session) fail(reference string, reason Reason, err error) error {

@@ -175,10 +175,9 @@ func (p *tagPolicy) read(value string) (read candidate, fits bool, err error) {
 	read.value = value
 	switch {
 	case p.versions != nil:
-		if read.version, err = semver.StrictNewVersion(strings.TrimPrefix(value, "v")); err != nil {
-			return read, false, nil
-		}
-		return read, p.versions.Check(read.version), nil
+		version, notOne := semver.StrictNewVersion(strings.TrimPrefix(value, "v"))
+		read.version = version
+		return read, notOne == nil && p.versions.Check(version), nil
 	case p.numerical:
 		if read.number, err = strconv.ParseFloat(value, 64); err != nil || math.IsNaN(read.number) {
 			return read, false, fmt.Errorf("%.128q is not a number: leave such tags out by filterTags", value)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -56,14 +55,14 @@ func (s *session) listTags(ctx context.Context, repository string) ([]string, er
 	var tags []string
 	address := fmt.Sprintf("%s?n=%d", s.address("tags/list"), tagsPerPage)
 	for range maxTagPages {
-		content, response, err := s.read(ctx, repository, address, maxTagPageBytes)
+		read, err := s.read(ctx, repository, address, maxTagPageBytes)
 		if err != nil {
 			return nil, err
 		}
-		if len(content) > maxTagPageBytes {
+		if len(read.content) > maxTagPageBytes {
 			return nil, s.fail(repository, RegistryError, fmt.Errorf("a page of its tags has more than %d bytes", maxTagPageBytes))
 		}
-		page, err := parseTags(content, maxTags-len(tags))
+		page, err := parseTags(read.content, maxTags-len(tags))
 		if errors.Is(err, errTooMany) {
 			return nil, s.fail(repository, Unsupported, fmt.Errorf("its repository has more than %d tags: name one instead of a tag policy", maxTags))
 		}
@@ -71,7 +70,7 @@ func (s *session) listTags(ctx context.Context, repository string) ([]string, er
 			return nil, s.fail(repository, RegistryError, err)
 		}
 		tags = append(tags, page...)
-		if address, err = nextPage(response); err != nil {
+		if address, err = nextPage(read); err != nil {
 			return nil, s.fail(repository, RegistryError, err)
 		}
 		if address == "" {
@@ -108,8 +107,8 @@ func parseTags(content []byte, most int) ([]string, error) {
 // nextPage returns the next page's address, empty after the last page. The list stays with the registry that began
 // it, whose credentials go along.
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
-func nextPage(response *http.Response) (string, error) {
-	link := response.Header.Get("Link")
+func nextPage(page answer) (string, error) {
+	link := page.header.Get("Link")
 	if link == "" {
 		return "", nil
 	}
@@ -118,9 +117,8 @@ func nextPage(response *http.Response) (string, error) {
 	if err != nil || !closed {
 		return "", errors.New("its list of tags goes on at an address that is none")
 	}
-	current := response.Request.URL
-	next = current.ResolveReference(next)
-	if next.Scheme != current.Scheme || next.Host != current.Host {
+	next = page.address.ResolveReference(next)
+	if next.Scheme != page.address.Scheme || next.Host != page.address.Host {
 		return "", errors.New("its list of tags goes on at another host")
 	}
 	return next.String(), nil

@@ -63,6 +63,14 @@ func Start(options Options) (*Server, error) {
 	if options.Address == "" {
 		options.Address = "127.0.0.1:0"
 	}
+	var security *tls.Config
+	if options.TLS {
+		certificate, err := certify()
+		if err != nil {
+			return nil, err
+		}
+		security = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
 	listener, err := net.Listen("tcp", options.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening for the registry on %s: %w", options.Address, err)
@@ -81,14 +89,9 @@ func Start(options Options) (*Server, error) {
 		// Broken connections are what faults are for.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	if options.TLS {
-		certificate, err := certify()
-		if err != nil {
-			listener.Close()
-			return nil, err
-		}
-		server.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-		listener = tls.NewListener(listener, server.http.TLSConfig)
+	if security != nil {
+		server.http.TLSConfig = security
+		listener = tls.NewListener(listener, security)
 	}
 	go func() {
 		defer close(server.stopped)

@@ -88,6 +88,9 @@ func (s *Server) giveToken(response http.ResponseWriter, request *http.Request, 
 	_ = json.NewEncoder(response).Encode(map[string]string{"token": s.token(wanted)})
 }
 
+// Token is what the registry gives to who has its credentials now.
+func (s *Server) Token() string { return s.token(s.currentAccess()) }
+
 // token is one per registry and access, and not guessed from the names alone.
 func (s *Server) token(of access) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", s.host, of.username, of.password, of.expired))
