@@ -51,8 +51,10 @@ func TestFastRestoreStates(t *testing.T) {
 		pass()
 	}
 	for _, state := range []string{ebs.FastRestoreDisabling, ebs.FastRestoreDisabled} {
-		if err := s.client.DisableFastRestore(t.Context(), id, zones[1:]); err != nil {
-			t.Errorf("disabling again what is %s: %v", state, err)
+		for range 2 {
+			if err := s.client.DisableFastRestore(t.Context(), id, zones[1:]); err != nil {
+				t.Errorf("disabling again what is %s: %v", state, err)
+			}
 		}
 		wantRestores(t, s, id, "us-west-2a "+state, "us-west-2b "+ebs.FastRestoreEnabled)
 		pass()

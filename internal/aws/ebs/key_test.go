@@ -54,11 +54,11 @@ func TestChildOfAnEncryptedParent(t *testing.T) {
 		key    string
 		usable bool
 	}{
-		"same key":         {"the child inherits the key that it is to have", fakeaws.Snapshot{Encrypted: true, KMSKeyID: key}, key, true},
-		"no key wanted":    {"any encryption will do", fakeaws.Snapshot{Encrypted: true, KMSKeyID: key}, "", true},
-		"another key":      {"the child would be encrypted with the wrong key", fakeaws.Snapshot{Encrypted: true}, key, false},
-		"plain":            {"the child would not be encrypted", fakeaws.Snapshot{}, key, false},
-		"plain, no key":    {"nobody asked for a key", fakeaws.Snapshot{}, "", true},
+		"same key":      {"the child inherits the key that it is to have", fakeaws.Snapshot{Encrypted: true, KMSKeyID: key}, key, true},
+		"no key wanted": {"any encryption will do", fakeaws.Snapshot{Encrypted: true, KMSKeyID: key}, "", true},
+		"another key":   {"the child would be encrypted with the wrong key", fakeaws.Snapshot{Encrypted: true}, key, false},
+		"plain":         {"the child would not be encrypted", fakeaws.Snapshot{}, key, false},
+		"plain, no key": {"nobody asked for a key", fakeaws.Snapshot{}, "", true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
