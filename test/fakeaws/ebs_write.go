@@ -82,6 +82,7 @@ func (s *Server) completeSnapshot(region string, in *ebs.CompleteSnapshotInput, 
 		return answer{}, err
 	}
 	target.sealedAt = s.options.Clock.Now()
+	target.storedIn = s.options.PendingFor
 	switch {
 	case int(*in.ChangedBlocksCount) != len(target.written):
 		target.failure = "The number of changed blocks does not match the blocks that were written."

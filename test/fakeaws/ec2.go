@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,10 +48,16 @@ type tagAnswer struct {
 	Value string `xml:"value"`
 }
 
-type deleteSnapshotAnswer struct {
-	XMLName   xml.Name `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DeleteSnapshotResponse"`
-	RequestID string   `xml:"requestId"`
-	Return    bool     `xml:"return"`
+// returnAnswer is the answer of the calls that return nothing else.
+type returnAnswer struct {
+	XMLName   xml.Name
+	RequestID string `xml:"requestId"`
+	Return    bool   `xml:"return"`
+}
+
+func done(action string) returnAnswer {
+	name := xml.Name{Space: "http://ec2.amazonaws.com/doc/2016-11-15/", Local: action + "Response"}
+	return returnAnswer{XMLName: name, RequestID: "fakeaws", Return: true}
 }
 
 func (s *Server) describeSnapshots(region string, in *ec2.DescribeSnapshotsInput) (any, error) {
@@ -98,6 +103,9 @@ func (s *Server) chosen(region string, in *ec2.DescribeSnapshotsInput) ([]*snaps
 	if len(in.RestorableByUserIds) > 0 {
 		return nil, unmodelled("DescribeSnapshots: RestorableByUserIds")
 	}
+	if err := checkFilters(in.Filters); err != nil {
+		return nil, err
+	}
 	for _, id := range in.SnapshotIds {
 		if err := s.exists(region, id); err != nil {
 			return nil, err
@@ -131,6 +139,17 @@ func (s *Server) exists(region, id string) error {
 	return nil
 }
 
+// ours returns a snapshot that the call may change.
+func (s *Server) ours(region, id string) (*snapshot, error) {
+	if err := s.exists(region, id); err != nil {
+		return nil, err
+	}
+	if s.snapshots[id].owner != s.options.AccountID {
+		return nil, denied.of(ec2Query, "The snapshot '%s' is of another account.", id)
+	}
+	return s.snapshots[id], nil
+}
+
 // passes tells whether a snapshot passes all filters: one of a filter's values must match.
 func (s *Server) passes(one *snapshot, filters []types.Filter) (bool, error) {
 	state, _ := s.stateOf(one)
@@ -159,38 +178,11 @@ func (s *Server) passes(one *snapshot, filters []types.Filter) (bool, error) {
 		default:
 			return false, unmodelled("DescribeSnapshots: filter %s", name)
 		}
-		if !slices.ContainsFunc(filter.Values, func(pattern string) bool {
-			return slices.ContainsFunc(values, wildcard(pattern).MatchString)
-		}) {
+		if !matches(filter, values...) {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// wildcard reads a filter's value: * is any text, ? any character, a backslash takes the next one literally.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-func wildcard(pattern string) *regexp.Regexp {
-	var expression strings.Builder
-	expression.WriteString(`(?s)^`)
-	escaped := false
-	for _, character := range pattern {
-		switch {
-		case escaped:
-			expression.WriteString(regexp.QuoteMeta(string(character)))
-			escaped = false
-		case character == '\\':
-			escaped = true
-		case character == '*':
-			expression.WriteString(`.*`)
-		case character == '?':
-			expression.WriteString(`.`)
-		default:
-			expression.WriteString(regexp.QuoteMeta(string(character)))
-		}
-	}
-	expression.WriteString(`$`)
-	return regexp.MustCompile(expression.String())
 }
 
 func (s *Server) describe(one *snapshot) snapshotAnswer {
@@ -211,9 +203,7 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 		KMSKeyID:     one.kmsKeyID,
 		StorageTier:  "standard",
 	}
-	for _, key := range slices.Sorted(maps.Keys(one.tags)) {
-		described.Tags = append(described.Tags, tagAnswer{Key: key, Value: one.tags[key]})
-	}
+	described.Tags = tagAnswers(one.tags)
 	return described
 }
 
@@ -223,17 +213,18 @@ func (s *Server) deleteSnapshot(region string, in *ec2.DeleteSnapshotInput) (any
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := aws.ToString(in.SnapshotId)
-	if err := s.exists(region, id); err != nil {
+	gone, err := s.ours(region, aws.ToString(in.SnapshotId))
+	if err != nil {
 		return nil, err
 	}
-	if s.snapshots[id].owner != s.options.AccountID {
-		return nil, denied.of(ec2Query, "The snapshot '%s' is of another account.", id)
+	if zones := s.restoringZones(gone); len(zones) > 0 {
+		return nil, ec2Error("InvalidSnapshot.InUse", "The snapshot %s is currently enabled for fast restores in %s. Fast snapshot restores must be disabled within all Availability Zones before the snapshot may be deleted.",
+			gone.id, strings.Join(zones, ", "))
 	}
-	if err := s.forget(s.snapshots[id]); err != nil {
+	if err := s.forget(gone); err != nil {
 		return nil, err
 	}
-	return deleteSnapshotAnswer{RequestID: "fakeaws", Return: true}, nil
+	return done("DeleteSnapshot"), nil
 }
 
 func dryRun() *apiError {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -34,6 +35,10 @@ type Options struct {
 	Clock clock.PassiveClock
 	// PendingFor is how long a snapshot stays pending after CompleteSnapshot.
 	PendingFor time.Duration
+	// CopyFor is how long a copy of a snapshot stays pending.
+	CopyFor time.Duration
+	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
+	RestoreStep time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -215,6 +220,22 @@ func (s *Server) Calls(action string) int {
 	defer s.mu.Unlock()
 	return s.calls[action]
 }
+
+// MutatingCalls returns how many calls arrived, by action, of those that change something: all that do more than
+// describe, get or list. Without any it is empty.
+func (s *Server) MutatingCalls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mutating := map[string]int{}
+	for action, count := range s.calls {
+		if !readOnly.MatchString(action) {
+			mutating[action] = count
+		}
+	}
+	return mutating
+}
+
+var readOnly = regexp.MustCompile(`^(Describe|Get|List|BatchGet|BatchCheck)`)
 
 // MostAtOnce returns how many calls of an action were ever in flight together.
 func (s *Server) MostAtOnce(action string) int {
