@@ -1,7 +1,6 @@
 package fakeaws
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -44,7 +43,7 @@ var templateMembers = []string{
 type launchTemplate struct {
 	region, id, name string
 	createdAt        time.Time
-	tags             []types.Tag
+	tags             map[string]string
 	defaultVersion   int64
 	// versions are in the order of their numbers, from 1.
 	versions []*templateVersion
@@ -121,16 +120,14 @@ func (s *Server) createLaunchTemplate(region string, in *ec2.CreateLaunchTemplat
 		if _, err := s.template(region, nil, &name); err == nil {
 			return nil, ec2Error("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
 		}
+		tags, err := specifiedTags(in.TagSpecifications, types.ResourceTypeLaunchTemplate)
+		if err != nil {
+			return nil, err
+		}
 		s.templatesMade++
 		made := &launchTemplate{
 			region: region, id: fmt.Sprintf("lt-%017x", s.templatesMade), name: name,
-			createdAt: s.options.Clock.Now(), defaultVersion: 1,
-		}
-		for _, specification := range in.TagSpecifications {
-			if specification.ResourceType != types.ResourceTypeLaunchTemplate {
-				return nil, ec2Error("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", specification.ResourceType)
-			}
-			made.tags = append(made.tags, specification.Tags...)
+			createdAt: s.options.Clock.Now(), tags: tags, defaultVersion: 1,
 		}
 		made.add(in.LaunchTemplateData, in.VersionDescription, made.createdAt)
 		s.templates = append(s.templates, made)
@@ -214,7 +211,7 @@ func (s *Server) once(region string, token *string, input any, do func() (any, e
 }
 
 func (s *Server) describeTemplate(one *launchTemplate) launchTemplateAnswer {
-	described := launchTemplateAnswer{
+	return launchTemplateAnswer{
 		ID:             one.id,
 		Name:           one.name,
 		CreateTime:     one.createdAt.UTC().Format(time.RFC3339),
@@ -223,6 +220,4 @@ func (s *Server) describeTemplate(one *launchTemplate) launchTemplateAnswer {
 		LatestVersion:  int64(len(one.versions)),
 		Tags:           tagAnswers(one.tags),
 	}
-	slices.SortFunc(described.Tags, func(a, b tagAnswer) int { return cmp.Compare(a.Key, b.Key) })
-	return described
 }

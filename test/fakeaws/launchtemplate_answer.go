@@ -117,10 +117,11 @@ func (s *Server) describeVersion(of *launchTemplate, one *templateVersion) templ
 		described.Data.Devices = append(described.Data.Devices, describeDevice(device))
 	}
 	for _, specification := range one.data.TagSpecifications {
-		described.Data.Tags = append(described.Data.Tags, tagSpecificationsAnswer{
-			ResourceType: string(specification.ResourceType),
-			Tags:         tagAnswers(specification.Tags),
-		})
+		answer := tagSpecificationsAnswer{ResourceType: string(specification.ResourceType)}
+		for _, tag := range specification.Tags {
+			answer.Tags = append(answer.Tags, tagAnswer{Key: aws.ToString(tag.Key), Value: aws.ToString(tag.Value)})
+		}
+		described.Data.Tags = append(described.Data.Tags, answer)
 	}
 	return described
 }
@@ -141,12 +142,4 @@ func describeDevice(device types.LaunchTemplateBlockDeviceMappingRequest) device
 		}
 	}
 	return described
-}
-
-func tagAnswers(tags []types.Tag) []tagAnswer {
-	var answers []tagAnswer
-	for _, tag := range tags {
-		answers = append(answers, tagAnswer{Key: aws.ToString(tag.Key), Value: aws.ToString(tag.Value)})
-	}
-	return answers
 }

@@ -220,7 +220,7 @@ func (s *Server) addTagsToResource(region string, in *ssm.AddTagsToResourceInput
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.tagged(region, in.ResourceType, in.ResourceId)
+	found, err := s.taggedParameter(region, in.ResourceType, in.ResourceId)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (s *Server) addTagsToResource(region string, in *ssm.AddTagsToResourceInput
 func (s *Server) listTagsForResource(region string, in *ssm.ListTagsForResourceInput) (smithy.Serializable, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.tagged(region, in.ResourceType, in.ResourceId)
+	found, err := s.taggedParameter(region, in.ResourceType, in.ResourceId)
 	if err != nil {
 		return nil, err
 	}
@@ -252,8 +252,8 @@ func (s *Server) listTagsForResource(region string, in *ssm.ListTagsForResourceI
 	return out, nil
 }
 
-// tagged finds the parameter whose tags a call is about. It is called with the lock held.
-func (s *Server) tagged(region string, kind types.ResourceTypeForTagging, name *string) (*Parameter, error) {
+// taggedParameter finds the parameter whose tags a call is about. It is called with the lock held.
+func (s *Server) taggedParameter(region string, kind types.ResourceTypeForTagging, name *string) (*Parameter, error) {
 	if kind != types.ResourceTypeForTaggingParameter {
 		return nil, unmodelled("the tags of a resource of type %s", kind)
 	}
