@@ -133,7 +133,7 @@ func awsFailure(err error) *failure {
 
 // keyFailure explains an error of Keys.
 func keyFailure(keyID string, err error) *failure {
-	if larderaws.IsKeyUnusable(err) {
+	if larderaws.IsNotFound(err) {
 		return failure{reason: larderv1alpha1.ReasonKMSKeyUnusable, needsPerson: true}.with(fmt.Errorf(
 			"spec.encryption.kmsKeyID: KMS knows no key %s in this Region: check its id, ARN or alias: %w", keyID, err))
 	}

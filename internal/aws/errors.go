@@ -22,6 +22,7 @@ var (
 		"InvalidLaunchTemplateName.NotFoundException",
 		"InvalidResourceId",
 		"InvalidSnapshot.NotFound",
+		"NotFoundException",
 		"ParameterNotFound",
 		"ResourceNotFoundException",
 	}

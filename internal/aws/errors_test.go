@@ -9,6 +9,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"

@@ -37,7 +37,7 @@ type Key struct {
 }
 
 // Describe returns a key by its id, its ARN, or an alias's name or ARN. For one that does not exist in the Region
-// the error is one for which IsKeyUnusable of internal/aws holds.
+// the error is one for which IsNotFound of internal/aws holds.
 func (c *Client) Describe(ctx context.Context, keyID string) (Key, error) {
 	answer, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(keyID)})
 	if err != nil {
