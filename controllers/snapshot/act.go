@@ -44,7 +44,7 @@ func (r *Reconciler) act(ctx context.Context, object *larderv1alpha1.ImageCacheS
 	}
 	var failed *failure
 	if d.contents, failed = r.contentsOf(ctx, object, f, d.current); failed != nil {
-		d.current, d.usable, d.upToDate = nil, f.serving() || f.atPin(), false
+		d.current, d.usable, d.upToDate = nil, f.usable(), false
 	}
 	return failed
 }

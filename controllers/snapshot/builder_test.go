@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -24,6 +25,9 @@ type registry struct {
 	missing []string
 	// tags are those of every repository.
 	tags []string
+	// alias maps references to others that they are spellings of, and renamed is the full name of those.
+	alias   map[string]string
+	renamed string
 	// secret is what is wrong with the pull secrets, if anything.
 	secret error
 
@@ -56,7 +60,7 @@ func (r *registry) content(reference string, count *int) string {
 }
 
 func (r *registry) Digest(_ context.Context, reference string) (digest.Digest, error) {
-	content := r.content(reference, &r.heads)
+	content := r.content(cmp.Or(r.alias[reference], reference), &r.heads)
 	if r.fault != nil {
 		if err := r.fault(reference); err != nil {
 			return "", err
@@ -81,10 +85,15 @@ func (r *registry) Resolve(_ context.Context, reference string, platforms []stri
 			return nil, err
 		}
 	}
-	content := r.content(reference, &r.resolutions)
+	meant := cmp.Or(r.alias[reference], reference)
+	content := r.content(meant, &r.resolutions)
+	repository := "registry.example/" + meant
+	if meant != reference {
+		repository = cmp.Or(r.renamed, repository)
+	}
 	resolved := &image.Image{
 		Reference:        reference,
-		Repository:       "registry.example/" + reference,
+		Repository:       repository,
 		Tag:              "1",
 		Target:           ocispec.Descriptor{Digest: digest.FromString(content)},
 		MissingPlatforms: r.missing,

@@ -172,6 +172,13 @@ func (c *cloud) remove(id string) {
 	delete(c.snapshots, id)
 }
 
+// spoil fails a completed snapshot.
+func (c *cloud) spoil(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.snapshots[id].spoilt = true
+}
+
 // all returns what is really there, visible or not.
 func (c *cloud) all() []ebs.Snapshot {
 	c.mu.Lock()

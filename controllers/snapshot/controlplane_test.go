@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"testing"
 
@@ -38,6 +39,8 @@ func TestOnAPIServer(t *testing.T) {
 		"status written by someone else":  testConflict,
 		"all mistakes are told at once":   testAllImagesReported,
 	}
+	maps.Copy(scenarios, freshnessScenarios)
+	maps.Copy(scenarios, controlScenarios)
 	for name, scenario := range scenarios {
 		t.Run(name, func(t *testing.T) { scenario(t, newOperator(t, plane, asOperator)) })
 	}

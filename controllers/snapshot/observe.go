@@ -17,8 +17,9 @@ type facts struct {
 	now    time.Time
 	status larderv1alpha1.ImageCacheSnapshotStatus
 
-	// recipe is the hash of what the spec asks for.
+	// recipe is the hash of what the spec asks for, and images is how many images that are.
 	recipe string
+	images int
 	// kmsKeyID is spec.encryption's, or empty.
 	kmsKeyID string
 	// pin is spec.revision, 0 without one.
@@ -76,6 +77,7 @@ func (r *Reconciler) newFacts(object *larderv1alpha1.ImageCacheSnapshot, m *memo
 		now:       r.Clock.Now(),
 		status:    *object.Status.DeepCopy(),
 		recipe:    recipeHash(object.Spec),
+		images:    len(object.Spec.Images),
 		kmsKeyID:  newRecipe(object.Spec).KMSKeyID,
 		suspended: object.Spec.Suspend,
 		build:     r.observeBuild(object, m),

@@ -68,7 +68,12 @@ func newOperator(t *testing.T, plane *controlplane.ControlPlane, asOperator clie
 // create makes an ImageCacheSnapshot, and takes it away at the end of the test.
 func (o *operator) create(references ...string) {
 	o.t.Helper()
-	object := &larderv1alpha1.ImageCacheSnapshot{Spec: specOf(references...)}
+	o.createSpec(specOf(references...))
+}
+
+func (o *operator) createSpec(spec larderv1alpha1.ImageCacheSnapshotSpec) {
+	o.t.Helper()
+	object := &larderv1alpha1.ImageCacheSnapshot{Spec: spec}
 	object.GenerateName = "scenario-"
 	if err := o.admin.Create(o.t.Context(), object); err != nil {
 		o.t.Fatal(err)
@@ -186,11 +191,15 @@ func (o *operator) wantRead(object *larderv1alpha1.ImageCacheSnapshot, want stat
 
 func wantMessage(t *testing.T, object *larderv1alpha1.ImageCacheSnapshot, parts ...string) {
 	t.Helper()
-	message := conditionOf(object, larderv1alpha1.ConditionReady).Message
 	for _, part := range parts {
-		if !strings.Contains(message, part) {
-			t.Errorf("the message of Ready does not say %q: %s", part, message)
-		}
+		wantIn(t, conditionOf(object, larderv1alpha1.ConditionReady).Message, part)
+	}
+}
+
+func wantIn(t *testing.T, message, part string) {
+	t.Helper()
+	if !strings.Contains(message, part) {
+		t.Errorf("the message does not say %q: %s", part, message)
 	}
 }
 

@@ -88,7 +88,7 @@ func decide(f *facts) decision {
 	case f.build.running():
 		return planRunning(f)
 	}
-	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.serving()}
+	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.usable()}
 	if f.unlisted != nil || f.unheld != nil {
 		return d // without knowing what exists, nothing may be made or deleted
 	}
@@ -118,7 +118,7 @@ func decide(f *facts) decision {
 
 // planSuspended changes nothing, and stops what is under way.
 func planSuspended(f *facts) decision {
-	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.serving() || f.atPin()}
+	d := decision{do: doReport, attempt: attemptOrNil(f), failed: f.failed, usable: f.usable()}
 	if f.build.running() {
 		d.do, d.after = doCancel, progressInterval
 	}
@@ -138,14 +138,17 @@ func planPinned(f *facts, d decision) decision {
 	return d
 }
 
-// atPin holds while the pinned revision is the current one.
-func (f *facts) atPin() bool {
-	return f.pin > 0 && f.pin == f.status.Revision && f.status.SnapshotID != ""
+// usable holds for a current snapshot that is what the spec asks for, or was when its tags were last looked at.
+func (f *facts) usable() bool {
+	if f.pin > 0 {
+		return f.pin == f.status.Revision && f.status.SnapshotID != "" && !f.lostCurrent()
+	}
+	return f.serving()
 }
 
 // planRunning goes on with this process's build, unless the spec was changed to mean something else.
 func planRunning(f *facts) decision {
-	d := decision{do: doReport, attempt: f.attempt(), after: progressInterval, usable: f.serving() || f.atPin()}
+	d := decision{do: doReport, attempt: f.attempt(), after: progressInterval, usable: f.usable()}
 	d.reason, d.message = larderv1alpha1.ReasonBuilding, "building "+attemptName(d.attempt)
 	if wanted := f.wanted(); f.pin > 0 || wanted != "" && wanted != d.attempt.ContentHash {
 		d.do = doCancel

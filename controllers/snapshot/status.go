@@ -185,12 +185,9 @@ func (c *conditions) images(f *facts) {
 	case f.resolution != nil && f.resolution.missing != "":
 		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonPlatformMissing,
 			clip("images are cached only for the platforms they have: "+f.resolution.missing))
-	case f.resolution != nil:
+	case f.resolution != nil, f.asked:
 		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonResolved,
-			fmt.Sprintf("all references are resolved to digests: %d", len(f.resolution.images)))
-	case f.asked:
-		c.set(kind, metav1.ConditionTrue, larderv1alpha1.ReasonResolved,
-			fmt.Sprintf("all references point at what the snapshot holds: %d", len(c.status.Images)))
+			fmt.Sprintf("all references are resolved to digests: %d", f.images))
 	}
 }
 
