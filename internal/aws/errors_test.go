@@ -55,7 +55,6 @@ func TestClassify(t *testing.T) {
 		"no such key":        {"the key's name must be mended", response(404, &ebstypes.ResourceNotFoundException{Reason: ebstypes.ResourceNotFoundExceptionReasonDependencyResourceNotFound}), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"disabled key":       {"a person disabled it", response(400, &ebstypes.ValidationException{Reason: ebstypes.ValidationExceptionReasonInvalidCustomerKey}), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"key denied":         {"the key's policy must let us", response(403, &ebstypes.AccessDeniedException{Reason: ebstypes.AccessDeniedExceptionReasonDependencyAccessDenied}), larderaws.IsAccessDenied, larderaws.Stalled},
-		"no KMS key":         {"what that means is for the caller to say", api("NotFoundException"), larderaws.IsNotFound, larderaws.Retry},
 		"KMS: disabled key":  {"KMS has codes of its own", api("DisabledException"), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"copies under way":   {"some of them will complete", api("ResourceLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
 		"fast restore quota": {"only a person can raise it", api("FastSnapshotRestoreLimitExceeded"), nil, larderaws.Stalled},
