@@ -203,7 +203,7 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 		KMSKeyID:     one.kmsKeyID,
 		StorageTier:  "standard",
 	}
-	described.Tags = sortedTags(one.tags)
+	described.Tags = tagAnswers(one.tags)
 	return described
 }
 

@@ -62,7 +62,7 @@ func (s *Server) copySnapshot(region string, in *ec2.CopySnapshotInput) (any, er
 		copied.kmsKeyID = s.copyKey(region, in).ARN
 	}
 	s.snapshots[copied.id] = copied
-	return copySnapshotAnswer{RequestID: "fakeaws", ID: copied.id, Tags: sortedTags(tags)}, nil
+	return copySnapshotAnswer{RequestID: "fakeaws", ID: copied.id, Tags: tagAnswers(tags)}, nil
 }
 
 // checkCopy refuses what the call itself refuses.

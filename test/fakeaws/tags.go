@@ -27,7 +27,7 @@ func (s *Server) createTags(region string, in *ec2.CreateTagsInput) (any, error)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	targets, err := s.tagTargets(region, in.Resources)
+	targets, err := s.tagged(region, in.Resources)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) deleteTags(region string, in *ec2.DeleteTagsInput) (any, error)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	targets, err := s.tagTargets(region, in.Resources)
+	targets, err := s.tagged(region, in.Resources)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (s *Server) deleteTags(region string, in *ec2.DeleteTagsInput) (any, error)
 	return done("DeleteTags"), nil
 }
 
-// tagTargets returns the resources to tag, which are snapshots here. It is called with the lock held.
-func (s *Server) tagTargets(region string, ids []string) ([]*snapshot, error) {
+// tagged returns the resources to tag, which are snapshots here. It is called with the lock held.
+func (s *Server) tagged(region string, ids []string) ([]*snapshot, error) {
 	if len(ids) == 0 {
 		return nil, ec2Error("MissingParameter", "The request must contain the parameter ResourceId")
 	}
@@ -129,7 +129,7 @@ func specifiedTags(specifications []types.TagSpecification, kind types.ResourceT
 	return tagsOf(given)
 }
 
-func sortedTags(tags map[string]string) []tagAnswer {
+func tagAnswers(tags map[string]string) []tagAnswer {
 	var answers []tagAnswer
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		answers = append(answers, tagAnswer{Key: key, Value: tags[key]})
