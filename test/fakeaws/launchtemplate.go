@@ -218,6 +218,6 @@ func (s *Server) describeTemplate(one *launchTemplate) launchTemplateAnswer {
 		CreatedBy:      s.callerARN(),
 		DefaultVersion: one.defaultVersion,
 		LatestVersion:  int64(len(one.versions)),
-		Tags:           sortedTags(one.tags),
+		Tags:           tagAnswers(one.tags),
 	}
 }
