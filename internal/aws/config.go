@@ -56,6 +56,13 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return found, err
 }
 
+// InRegion returns the same configuration for another Region. Credentials and HTTP client are shared.
+func InRegion(cfg aws.Config, region string) aws.Config {
+	there := cfg.Copy()
+	there.Region = region
+	return there
+}
+
 // Identity is who AWS takes us for, and where.
 type Identity struct {
 	// AccountID is the twelve-digit AWS account id.

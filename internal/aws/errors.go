@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -43,24 +44,44 @@ var (
 		"ConcurrentSnapshotLimitExceeded",
 		"PendingSnapshotLimitExceeded",
 		"RequestThrottledException",
+		"ResourceLimitExceeded",
 		"SnapshotCreationPerVolumeRateExceeded",
 	}
 	tokenConflictCodes = []string{
 		"ConflictException",
 		"IdempotentParameterMismatch",
 	}
+	// keyUnusableCodes are KMS's own, and EC2's for what KMS told it. IsKeyUnusable knows the EBS direct API's reasons.
+	keyUnusableCodes = []string{
+		"DisabledException",
+		"InvalidArnException",
+		"InvalidKMSKey.InvalidState",
+		"KMSInvalidStateException",
+		"KeyUnavailableException",
+		"NotFoundException",
+	}
+	// stateCodes are refusals that pass when something has changed its state, like a snapshot that completes.
+	stateCodes = []string{
+		"IncorrectState",
+	}
 	inUseCodes = []string{
 		"InvalidSnapshot.InUse",
 	}
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
+		"FastSnapshotRestoreLimitExceeded",
+		"InvalidID",
 		"InvalidParameter",
 		"InvalidParameterCombination",
+		"InvalidParameterDependency",
 		"InvalidParameterValue",
+		"InvalidRequest",
 		"InvalidSnapshotID.Malformed",
 		"MissingParameter",
+		"OperationNotPermitted",
 		"ServiceQuotaExceededException",
 		"SnapshotLimitExceeded",
+		"TagLimitExceeded",
 		"UnknownParameter",
 		"ValidationException",
 	}
@@ -94,9 +115,9 @@ func (c Class) String() string {
 // Classify sorts an error of an AWS call. What is not recognised is retried.
 func Classify(err error) Class {
 	switch {
-	case IsThrottled(err), IsOutcomeUnknown(err):
+	case IsThrottled(err), IsOutcomeUnknown(err), hasCode(err, stateCodes):
 		return Wait
-	case IsAccessDenied(err), errors.Is(err, ErrMissingRegion), hasCode(err, invalidCodes):
+	case IsAccessDenied(err), IsKeyUnusable(err), errors.Is(err, ErrMissingRegion), hasCode(err, invalidCodes):
 		return Stalled
 	default:
 		return Retry
@@ -105,7 +126,22 @@ func Classify(err error) Class {
 
 // IsNotFound tells whether AWS says that the named resource does not exist. EBS also says so of a snapshot
 // that was started moments ago.
-func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) }
+func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) && !IsKeyUnusable(err) }
+
+// IsKeyUnusable tells whether the KMS key does not exist where the call was made, is disabled or is to be deleted.
+// One that we may not use is a matter of access.
+func IsKeyUnusable(err error) bool {
+	var absent *ebstypes.ResourceNotFoundException
+	var invalid *ebstypes.ValidationException
+	switch {
+	case errors.As(err, &absent):
+		return absent.Reason == ebstypes.ResourceNotFoundExceptionReasonDependencyResourceNotFound
+	case errors.As(err, &invalid):
+		return invalid.Reason == ebstypes.ValidationExceptionReasonInvalidCustomerKey
+	default:
+		return hasCode(err, keyUnusableCodes)
+	}
+}
 
 // IsAccessDenied tells whether AWS refuses us: a missing permission, or missing, wrong or expired credentials.
 func IsAccessDenied(err error) bool {
@@ -135,7 +171,8 @@ func IsThrottled(err error) bool {
 // IsTokenConflict tells whether the client token was used before with other parameters.
 func IsTokenConflict(err error) bool { return hasCode(err, tokenConflictCodes) }
 
-// IsInUse tells whether AWS keeps the resource because something else, like an AMI, is made of it.
+// IsInUse tells whether AWS keeps the resource because something else needs it: an AMI that is made of it, or fast
+// restores.
 func IsInUse(err error) bool { return hasCode(err, inUseCodes) }
 
 // IsOutcomeUnknown tells whether the call may have taken effect although it failed: the answer was lost, or

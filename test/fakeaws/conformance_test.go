@@ -29,6 +29,7 @@ type account struct {
 	ebs   *ebs.Client
 	ec2   *ec2.Client
 	clock *clocktesting.FakePassiveClock
+	cfg   aws.Config
 	*fakeaws.Server
 }
 
@@ -43,8 +44,18 @@ func newAccount(t *testing.T, options fakeaws.Options) *account {
 func accountOf(t *testing.T, server *fakeaws.Server, clock *clocktesting.FakePassiveClock) *account {
 	cfg := server.Config()
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	return &account{t: t, ebs: ebs.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), clock: clock, Server: server}
+	return &account{t: t, ebs: ebs.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), clock: clock, cfg: cfg, Server: server}
 }
+
+// in returns the same account in another Region.
+func (a *account) in(region string) *account {
+	there := *a
+	there.cfg.Region = region
+	there.ebs, there.ec2 = ebs.NewFromConfig(there.cfg), ec2.NewFromConfig(there.cfg)
+	return &there
+}
+
+func (a *account) pass(d time.Duration) { a.clock.SetTime(a.clock.Now().Add(d)) }
 
 func (a *account) start(in *ebs.StartSnapshotInput) string {
 	a.t.Helper()

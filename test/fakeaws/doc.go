@@ -1,5 +1,6 @@
 // Package fakeaws is a test double of AWS that the unmodified SDK talks to over the wire: STS, the snapshot calls
-// of EC2, and all of the EBS direct API with real block storage behind it. It is no product feature.
+// of EC2, and all of the EBS direct API with real block storage behind it. It is no product feature. All Regions
+// share one endpoint: a call is for the Region that it is signed for.
 //
 // Requests are decoded by what the SDK itself knows of them: EBS by its schemas, EC2 and STS by the names that
 // the SDK's own serializer is seen to write. An action, a parameter or a header field outside of that fails the
@@ -49,6 +50,39 @@
 //	filters know * and ? and \ as wildcards and escape          documented: Using_Filtering
 //	an unknown id: InvalidSnapshot.NotFound; on delete too      documented: errors-overview
 //	a snapshot that an AMI uses: InvalidSnapshot.InUse          documented: errors-overview (by Inject, no AMIs here)
+//	every account has 17 Regions, others are opt-in             documented: aws-regions
+//	a Region that is not enabled knows no credentials           measured: steampipe-plugin-aws issue 75, fog-aws issue 585
+//	DescribeRegions by name, all, or only those enabled         documented: API_DescribeRegions; the error code is assumed
+//	a snapshot exists for the calls to its Region only          documented: API_CopySnapshot
+//	a key has an id, an ARN and aliases, and one Region         documented: concepts (KMS)
+//	StartSnapshot takes the ARN of a key that is enabled        documented: API_StartSnapshot; which reason code is assumed
+//	CreateTags overwrites, and counts what stays against 50     documented: API_CreateTags; measured: moto issue 8151
+//	CreateTags with "aws:" is an InvalidParameterValue          measured: cluster-api-provider-aws issue 5461
+//	CreateTags changes all of its resources or none             assumed
+//	DeleteTags by key, by key and value, or all                 documented: API_DeleteTags
+//	CopySnapshot has no token: every call makes a copy          documented: API_CopySnapshot
+//	a copy has the tags of the call, not its source's           documented: ebs-copy-snapshot
+//	a copy has a lineage of its own                             assumed
+//	a pending source is refused                                 documented: ebs-copy-snapshot; the code is assumed
+//	a source that is not there ends the copy in error, later    measured: terraform-provider-aws issue 3086
+//	a source that is deleted meanwhile does too                 assumed
+//	a key that cannot be used does too                          documented: API_CopySnapshot
+//	a URL that is not signed for an encrypted source does too   documented: API_CopySnapshot; its signature is not verified
+//	encrypted source, setting or call: the copy is encrypted    documented: ebs-copy-snapshot
+//	without a key in the call it is by the default key          documented: ebs-copy-snapshot
+//	20 copies at once to a Region: ResourceLimitExceeded        documented: ebs-resource-quotas; measured: copy-encrypted-ami issue 3
+//	ModifySnapshotAttribute adds or removes, up to 500          documented: API_ModifySnapshotAttribute; the codes are assumed
+//	an account id has 12 digits                                 documented: ebs-modifying-snapshot-permissions; the code is assumed
+//	no sharing with the default key: OperationNotPermitted      measured: packer issue 7499
+//	fast restores take their time from state to state           documented: view-fsr-enabled-snapshots; how long is assumed
+//	a disabled one stays in the list                            assumed
+//	each snapshot and zone is enabled or refused by itself      documented: API_EnableFastSnapshotRestores; the codes are assumed
+//	up to 10 snapshots in one call                              measured: tidb issue 48505
+//	up to 5 snapshots with fast restores in a Region            documented: ebs-resource-quotas; the code is assumed
+//	enabling again is no error, while disabling it is one       assumed
+//	disabling what is not enabled is an error                   assumed
+//	a zone of no such Region refuses the whole call             assumed
+//	a snapshot with fast restores: InvalidSnapshot.InUse        measured: aws-nuke issue 453; manage-fsr-enable says otherwise
 //	GetCallerIdentity needs no permission                       documented: API_GetCallerIdentity
 //	Signature Version 4 is verified, its time is not            documented; skipping the time suits fake clocks
 package fakeaws

@@ -46,11 +46,11 @@ func parseToken(text string) token {
 }
 
 // readable returns a snapshot that can be read. It is called with the lock held.
-func (s *Server) readable(id string) (*snapshot, error) {
+func (s *Server) readable(region, id string) (*snapshot, error) {
 	if !snapshotID.MatchString(id) {
 		return nil, validation("INVALID_SNAPSHOT_ID", "The snapshot ID %q is malformed.", id)
 	}
-	found, ok := s.visible(id)
+	found, ok := s.visible(region, id)
 	if !ok {
 		return nil, notFound(id)
 	}
@@ -60,10 +60,10 @@ func (s *Server) readable(id string) (*snapshot, error) {
 	return found, nil
 }
 
-func (s *Server) listSnapshotBlocks(in *ebs.ListSnapshotBlocksInput, _ []byte) (answer, error) {
+func (s *Server) listSnapshotBlocks(region string, in *ebs.ListSnapshotBlocksInput, _ []byte) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.readable(aws.ToString(in.SnapshotId))
+	found, err := s.readable(region, aws.ToString(in.SnapshotId))
 	if err != nil {
 		return answer{}, err
 	}
@@ -83,16 +83,16 @@ func (s *Server) listSnapshotBlocks(in *ebs.ListSnapshotBlocksInput, _ []byte) (
 	return listAnswer("Blocks", blocks, found, expires, next)
 }
 
-func (s *Server) listChangedBlocks(in *ebs.ListChangedBlocksInput, _ []byte) (answer, error) {
+func (s *Server) listChangedBlocks(region string, in *ebs.ListChangedBlocksInput, _ []byte) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	second, err := s.readable(aws.ToString(in.SecondSnapshotId))
+	second, err := s.readable(region, aws.ToString(in.SecondSnapshotId))
 	if err != nil {
 		return answer{}, err
 	}
 	first := &snapshot{lineage: second.lineage}
 	if in.FirstSnapshotId != nil {
-		if first, err = s.readable(*in.FirstSnapshotId); err != nil {
+		if first, err = s.readable(region, *in.FirstSnapshotId); err != nil {
 			return answer{}, err
 		}
 	}
@@ -169,10 +169,10 @@ func listAnswer(name string, blocks []map[string]any, of *snapshot, expires time
 	return jsonAnswer(fields)
 }
 
-func (s *Server) getSnapshotBlock(in *ebs.GetSnapshotBlockInput, _ []byte) (answer, error) {
+func (s *Server) getSnapshotBlock(region string, in *ebs.GetSnapshotBlockInput, _ []byte) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.readable(aws.ToString(in.SnapshotId))
+	found, err := s.readable(region, aws.ToString(in.SnapshotId))
 	if err != nil {
 		return answer{}, err
 	}

@@ -33,7 +33,7 @@ type startedBy struct {
 	first      map[string]any
 }
 
-func (s *Server) startSnapshot(in *ebs.StartSnapshotInput, _ []byte) (answer, error) {
+func (s *Server) startSnapshot(region string, in *ebs.StartSnapshotInput, _ []byte) (answer, error) {
 	if err := checkStart(in); err != nil {
 		return answer{}, err
 	}
@@ -51,7 +51,7 @@ func (s *Server) startSnapshot(in *ebs.StartSnapshotInput, _ []byte) (answer, er
 		}
 		return jsonAnswer(before.first)
 	}
-	started, err := s.newSnapshot(in)
+	started, err := s.startedSnapshot(region, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -104,27 +104,18 @@ func checkTags(tags []types.Tag) error {
 	return nil
 }
 
-// newSnapshot is called with the lock held.
-func (s *Server) newSnapshot(in *ebs.StartSnapshotInput) (*snapshot, error) {
-	s.started++
-	now := s.options.Clock.Now()
-	started := &snapshot{
-		id:          fmt.Sprintf("snap-%017x", s.started),
-		number:      s.started,
-		owner:       s.options.AccountID,
-		description: aws.ToString(in.Description),
-		kmsKeyID:    aws.ToString(in.KmsKeyArn),
-		encrypted:   aws.ToBool(in.Encrypted) || s.options.EncryptByDefault,
-		tags:        map[string]string{},
-		size:        aws.ToInt64(in.VolumeSize),
-		startedAt:   now,
-		touchedAt:   now,
-		idleTimeout: maxIdleTimeout * time.Minute,
-		hidden:      s.options.HiddenCalls,
-		inherited:   map[int32]digest{},
-		written:     map[int32]digest{},
+// startedSnapshot is called with the lock held.
+func (s *Server) startedSnapshot(region string, in *ebs.StartSnapshotInput) (*snapshot, error) {
+	if in.KmsKeyArn != nil {
+		if err := s.checkKey(region, *in.KmsKeyArn); err != nil {
+			return nil, err
+		}
 	}
-	started.lineage = started.id
+	started := s.newSnapshot(region)
+	started.description = aws.ToString(in.Description)
+	started.kmsKeyID = aws.ToString(in.KmsKeyArn)
+	started.encrypted = aws.ToBool(in.Encrypted) || s.options.EncryptByDefault
+	started.size = aws.ToInt64(in.VolumeSize)
 	if in.Timeout != nil {
 		started.idleTimeout = time.Duration(*in.Timeout) * time.Minute
 	}
@@ -137,13 +128,27 @@ func (s *Server) newSnapshot(in *ebs.StartSnapshotInput) (*snapshot, error) {
 		}
 	}
 	if started.encrypted && started.kmsKeyID == "" {
-		started.kmsKeyID = fmt.Sprintf("arn:aws:kms:%s:%s:key/00000000-0000-0000-0000-000000000000", s.options.Region, s.options.AccountID)
+		started.kmsKeyID = s.defaultKey(region).ARN
 	}
 	return started, nil
 }
 
+// checkKey refuses what a snapshot cannot be encrypted with. Unlike EC2, this API takes nothing but a key's ARN.
+func (s *Server) checkKey(region, arn string) error {
+	key, ok := s.key(region, arn)
+	switch {
+	case !ok:
+		return &apiError{status: http.StatusNotFound, code: "ResourceNotFoundException", reason: "DEPENDENCY_RESOURCE_NOT_FOUND", message: "The KMS key '" + arn + "' does not exist."}
+	case key.ARN != arn:
+		return validation("INVALID_CUSTOMER_KEY", "%q is not the ARN of a KMS key.", arn)
+	case key.State != KeyEnabled:
+		return validation("INVALID_CUSTOMER_KEY", "The KMS key %s is %s.", arn, key.State)
+	}
+	return nil
+}
+
 func (s *Server) inherit(child *snapshot, parentID string) error {
-	parent, ok := s.visible(parentID)
+	parent, ok := s.visible(child.region, parentID)
 	if !ok {
 		return notFound(parentID)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ebs/types"
 )
 
-func (s *Server) putSnapshotBlock(in *ebs.PutSnapshotBlockInput, data []byte) (answer, error) {
+func (s *Server) putSnapshotBlock(region string, in *ebs.PutSnapshotBlockInput, data []byte) (answer, error) {
 	sum := digest(sha256.Sum256(data))
 	switch {
 	case len(data) != blockSize || aws.ToInt32(in.DataLength) != blockSize:
@@ -25,7 +25,7 @@ func (s *Server) putSnapshotBlock(in *ebs.PutSnapshotBlockInput, data []byte) (a
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	target, err := s.writable(aws.ToString(in.SnapshotId))
+	target, err := s.writable(region, aws.ToString(in.SnapshotId))
 	if err != nil {
 		return answer{}, err
 	}
@@ -50,11 +50,11 @@ func (s *Server) putSnapshotBlock(in *ebs.PutSnapshotBlockInput, data []byte) (a
 }
 
 // writable returns a snapshot that takes blocks. It is called with the lock held.
-func (s *Server) writable(id string) (*snapshot, error) {
+func (s *Server) writable(region, id string) (*snapshot, error) {
 	if !snapshotID.MatchString(id) {
 		return nil, validation("INVALID_SNAPSHOT_ID", "The snapshot ID %q is malformed.", id)
 	}
-	target, ok := s.visible(id)
+	target, ok := s.visible(region, id)
 	if !ok {
 		return nil, notFound(id)
 	}
@@ -67,7 +67,7 @@ func (s *Server) writable(id string) (*snapshot, error) {
 	return target, nil
 }
 
-func (s *Server) completeSnapshot(in *ebs.CompleteSnapshotInput, _ []byte) (answer, error) {
+func (s *Server) completeSnapshot(region string, in *ebs.CompleteSnapshotInput, _ []byte) (answer, error) {
 	if in.ChangedBlocksCount == nil || *in.ChangedBlocksCount < 0 {
 		return answer{}, validation("INVALID_PARAMETER_VALUE", "ChangedBlocksCount is absent or negative.")
 	}
@@ -77,11 +77,12 @@ func (s *Server) completeSnapshot(in *ebs.CompleteSnapshotInput, _ []byte) (answ
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	target, err := s.writable(aws.ToString(in.SnapshotId))
+	target, err := s.writable(region, aws.ToString(in.SnapshotId))
 	if err != nil {
 		return answer{}, err
 	}
 	target.sealedAt = s.options.Clock.Now()
+	target.storedIn = s.options.PendingFor
 	switch {
 	case int(*in.ChangedBlocksCount) != len(target.written):
 		target.failure = "The number of changed blocks does not match the blocks that were written."

@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,19 +48,25 @@ type tagAnswer struct {
 	Value string `xml:"value"`
 }
 
-type deleteSnapshotAnswer struct {
-	XMLName   xml.Name `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DeleteSnapshotResponse"`
-	RequestID string   `xml:"requestId"`
-	Return    bool     `xml:"return"`
+// returnAnswer is the answer of the calls that return nothing else.
+type returnAnswer struct {
+	XMLName   xml.Name
+	RequestID string `xml:"requestId"`
+	Return    bool   `xml:"return"`
 }
 
-func (s *Server) describeSnapshots(in *ec2.DescribeSnapshotsInput) (any, error) {
+func done(action string) returnAnswer {
+	name := xml.Name{Space: "http://ec2.amazonaws.com/doc/2016-11-15/", Local: action + "Response"}
+	return returnAnswer{XMLName: name, RequestID: "fakeaws", Return: true}
+}
+
+func (s *Server) describeSnapshots(region string, in *ec2.DescribeSnapshotsInput) (any, error) {
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	chosen, err := s.chosen(in)
+	chosen, err := s.chosen(region, in)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func (s *Server) describeSnapshots(in *ec2.DescribeSnapshotsInput) (any, error) 
 }
 
 // chosen returns the snapshots that the request is for, in the order of their starts.
-func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
+func (s *Server) chosen(region string, in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 	if in.MaxResults != nil && (*in.MaxResults < minSnapshotsPerPage || *in.MaxResults > maxSnapshotsPerPage) {
 		return nil, ec2Error("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value between %d and %d.", *in.MaxResults, minSnapshotsPerPage, maxSnapshotsPerPage)
 	}
@@ -99,12 +104,15 @@ func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 		return nil, unmodelled("DescribeSnapshots: RestorableByUserIds")
 	}
 	for _, id := range in.SnapshotIds {
-		if err := s.exists(id); err != nil {
+		if err := s.exists(region, id); err != nil {
 			return nil, err
 		}
 	}
 	var chosen []*snapshot
 	for _, one := range s.inOrder() {
+		if one.region != region {
+			continue
+		}
 		owned := len(in.OwnerIds) == 0 || slices.Contains(in.OwnerIds, one.owner) || one.owner == s.options.AccountID && slices.Contains(in.OwnerIds, "self")
 		asked := len(in.SnapshotIds) == 0 && one.hidden == 0 || slices.Contains(in.SnapshotIds, one.id)
 		passes, err := s.passes(one, in.Filters)
@@ -118,14 +126,25 @@ func (s *Server) chosen(in *ec2.DescribeSnapshotsInput) ([]*snapshot, error) {
 	return chosen, nil
 }
 
-func (s *Server) exists(id string) error {
+func (s *Server) exists(region, id string) error {
 	if !snapshotID.MatchString(id) {
 		return ec2Error("InvalidSnapshotID.Malformed", "Invalid id: \"%s\" (expecting \"snap-...\")", id)
 	}
-	if _, ok := s.visible(id); !ok {
+	if _, ok := s.visible(region, id); !ok {
 		return ec2Error("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
 	}
 	return nil
+}
+
+// ours returns a snapshot that the call may change.
+func (s *Server) ours(region, id string) (*snapshot, error) {
+	if err := s.exists(region, id); err != nil {
+		return nil, err
+	}
+	if s.snapshots[id].owner != s.options.AccountID {
+		return nil, denied.of(ec2Query, "The snapshot '%s' is of another account.", id)
+	}
+	return s.snapshots[id], nil
 }
 
 // passes tells whether a snapshot passes all filters: one of a filter's values must match.
@@ -156,38 +175,11 @@ func (s *Server) passes(one *snapshot, filters []types.Filter) (bool, error) {
 		default:
 			return false, unmodelled("DescribeSnapshots: filter %s", name)
 		}
-		if !slices.ContainsFunc(filter.Values, func(pattern string) bool {
-			return slices.ContainsFunc(values, wildcard(pattern).MatchString)
-		}) {
+		if !matches(filter, values...) {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// wildcard reads a filter's value: * is any text, ? any character, a backslash takes the next one literally.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-func wildcard(pattern string) *regexp.Regexp {
-	var expression strings.Builder
-	expression.WriteString(`(?s)^`)
-	escaped := false
-	for _, character := range pattern {
-		switch {
-		case escaped:
-			expression.WriteString(regexp.QuoteMeta(string(character)))
-			escaped = false
-		case character == '\\':
-			escaped = true
-		case character == '*':
-			expression.WriteString(`.*`)
-		case character == '?':
-			expression.WriteString(`.`)
-		default:
-			expression.WriteString(regexp.QuoteMeta(string(character)))
-		}
-	}
-	expression.WriteString(`$`)
-	return regexp.MustCompile(expression.String())
 }
 
 func (s *Server) describe(one *snapshot) snapshotAnswer {
@@ -208,29 +200,28 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 		KMSKeyID:     one.kmsKeyID,
 		StorageTier:  "standard",
 	}
-	for _, key := range slices.Sorted(maps.Keys(one.tags)) {
-		described.Tags = append(described.Tags, tagAnswer{Key: key, Value: one.tags[key]})
-	}
+	described.Tags = tagAnswers(one.tags)
 	return described
 }
 
-func (s *Server) deleteSnapshot(in *ec2.DeleteSnapshotInput) (any, error) {
+func (s *Server) deleteSnapshot(region string, in *ec2.DeleteSnapshotInput) (any, error) {
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := aws.ToString(in.SnapshotId)
-	if err := s.exists(id); err != nil {
+	gone, err := s.ours(region, aws.ToString(in.SnapshotId))
+	if err != nil {
 		return nil, err
 	}
-	if s.snapshots[id].owner != s.options.AccountID {
-		return nil, denied.of(ec2Query, "The snapshot '%s' is of another account.", id)
+	if zones := s.restoringZones(gone); len(zones) > 0 {
+		return nil, ec2Error("InvalidSnapshot.InUse", "The snapshot %s is currently enabled for fast restores in %s. Fast snapshot restores must be disabled within all Availability Zones before the snapshot may be deleted.",
+			gone.id, strings.Join(zones, ", "))
 	}
-	if err := s.forget(s.snapshots[id]); err != nil {
+	if err := s.forget(gone); err != nil {
 		return nil, err
 	}
-	return deleteSnapshotAnswer{RequestID: "fakeaws", Return: true}, nil
+	return done("DeleteSnapshot"), nil
 }
 
 func dryRun() *apiError {

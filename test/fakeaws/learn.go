@@ -19,22 +19,28 @@ import (
 // its own, and looks for those values in the form that the SDK wrote. So the double cannot drift from the SDK.
 func learn[In any](send func(context.Context, *In) error) wireNames {
 	input := new(In)
-	given := probe{boolean: -1}
-	given.fill(reflect.ValueOf(input).Elem(), nil)
-	var sent recorded
-	if err := send(context.Background(), input); !errors.As(err, &sent) {
-		panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
-	}
+	root := reflect.ValueOf(input).Elem()
+	var given probe
+	given.fill(root, nil)
 	names := wireNames{}
-	for key := range sent.form {
-		if key == "Action" || key == "Version" {
+	for key, value := range written(send, input) {
+		if value == "false" {
 			continue
 		}
-		leaf, err := given.leaf(sent.form.Get(key))
+		leaf, err := given.leaf(value)
 		if err != nil {
-			panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, sent.form.Get(key), input, err))
+			panic(fmt.Sprintf("fakeaws: the SDK wrote %s=%s of a %T: %v", key, value, input, err))
 		}
-		names[listIndex.ReplaceAllString(key, ".N$2")] = given.leaves[leaf]
+		names[key] = given.leaves[leaf]
+	}
+	for _, leaf := range given.booleans {
+		setBoolean(root, given.leaves[leaf], true)
+		for key, value := range written(send, input) {
+			if value == "true" {
+				names[key] = given.leaves[leaf]
+			}
+		}
+		setBoolean(root, given.leaves[leaf], false)
 	}
 	if len(names) != len(given.leaves) {
 		panic(fmt.Sprintf("fakeaws: the SDK wrote %d of the %d leaves of a %T", len(names), len(given.leaves), input))
@@ -42,12 +48,34 @@ func learn[In any](send func(context.Context, *In) error) wireNames {
 	return names
 }
 
+// written returns what the SDK writes of an input, by the names of the parameters with N for their indexes.
+func written[In any](send func(context.Context, *In) error, input *In) map[string]string {
+	var sent recorded
+	if err := send(context.Background(), input); !errors.As(err, &sent) {
+		panic(fmt.Sprintf("fakeaws: the SDK did not send a %T: %v", input, err))
+	}
+	parameters := map[string]string{}
+	for key := range sent.form {
+		if key != "Action" && key != "Version" {
+			parameters[listIndex.ReplaceAllString(key, ".N$2")] = sent.form.Get(key)
+		}
+	}
+	return parameters
+}
+
+func setBoolean(root reflect.Value, path []int, value bool) {
+	// The path was walked before, and a boolean takes every boolean's text.
+	if err := set(root, path, make([]int, len(path)), strconv.FormatBool(value)); err != nil {
+		panic(fmt.Sprintf("fakeaws: setting a leaf: %v", err))
+	}
+}
+
 // probe numbers the leaves of an input.
 type probe struct {
 	// leaves are the paths to the leaves.
 	leaves [][]int
-	// boolean is the number of the one boolean leaf, DryRun, whose value cannot carry a number.
-	boolean int
+	// booleans are the numbers of the leaves whose value cannot carry one. They are told apart one after another.
+	booleans []int
 }
 
 const probePrefix = "1000"
@@ -74,11 +102,7 @@ func (p *probe) fill(v reflect.Value, path []int) {
 	case reflect.String:
 		v.SetString(value)
 	case reflect.Bool:
-		if p.boolean >= 0 {
-			panic("fakeaws: two boolean leaves cannot be told apart")
-		}
-		p.boolean = len(p.leaves)
-		v.SetBool(true)
+		p.booleans = append(p.booleans, len(p.leaves))
 	case reflect.Int32, reflect.Int64:
 		number, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {
@@ -93,9 +117,6 @@ func (p *probe) fill(v reflect.Value, path []int) {
 
 // leaf returns the number of the leaf that has this value.
 func (p *probe) leaf(value string) (int, error) {
-	if value == "true" && p.boolean >= 0 {
-		return p.boolean, nil
-	}
 	digits, ok := strings.CutPrefix(value, probePrefix)
 	number, err := strconv.Atoi(digits)
 	if !ok || err != nil || number >= len(p.leaves) {

@@ -32,6 +32,15 @@ var queryActions = func() map[string]action {
 	for _, a := range []action{
 		queryAction(ec2Query, ec2Version, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
 		queryAction(ec2Query, ec2Version, "DeleteSnapshot", ec2Probe.DeleteSnapshot, (*Server).deleteSnapshot),
+		queryAction(ec2Query, ec2Version, "CopySnapshot", ec2Probe.CopySnapshot, (*Server).copySnapshot),
+		queryAction(ec2Query, ec2Version, "CreateTags", ec2Probe.CreateTags, (*Server).createTags),
+		queryAction(ec2Query, ec2Version, "DeleteTags", ec2Probe.DeleteTags, (*Server).deleteTags),
+		queryAction(ec2Query, ec2Version, "ModifySnapshotAttribute", ec2Probe.ModifySnapshotAttribute, (*Server).modifySnapshotAttribute),
+		queryAction(ec2Query, ec2Version, "DescribeSnapshotAttribute", ec2Probe.DescribeSnapshotAttribute, (*Server).describeSnapshotAttribute),
+		queryAction(ec2Query, ec2Version, "EnableFastSnapshotRestores", ec2Probe.EnableFastSnapshotRestores, (*Server).enableFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DisableFastSnapshotRestores", ec2Probe.DisableFastSnapshotRestores, (*Server).disableFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DescribeFastSnapshotRestores", ec2Probe.DescribeFastSnapshotRestores, (*Server).describeFastSnapshotRestores),
+		queryAction(ec2Query, ec2Version, "DescribeRegions", ec2Probe.DescribeRegions, (*Server).describeRegions),
 		queryAction(awsQuery, stsVersion, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a
@@ -55,13 +64,13 @@ func identifyQuery(r *http.Request, body []byte) (action, error) {
 func queryAction[In, Out, O any](
 	service protocol, version, name string,
 	call func(context.Context, *In, ...func(*O)) (*Out, error),
-	serve func(*Server, *In) (any, error),
+	serve func(s *Server, region string, in *In) (any, error),
 ) action {
 	parameters := learn(func(ctx context.Context, input *In) error {
 		_, err := call(ctx, input)
 		return err
 	})
-	return action{service: service, name: name, serve: func(s *Server, _ *http.Request, body []byte) (answer, error) {
+	return action{service: service, name: name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
 			return answer{}, unmodelled("%s: the body is no form: %v", name, err)
@@ -73,7 +82,7 @@ func queryAction[In, Out, O any](
 		if err := parameters.decode(name, form, reflect.ValueOf(input).Elem()); err != nil {
 			return answer{}, err
 		}
-		output, err := serve(s, input)
+		output, err := serve(s, regionOf(r), input)
 		if err != nil {
 			return answer{}, err
 		}
@@ -123,6 +132,12 @@ const maxElements = 1000
 func set(at reflect.Value, path, indexes []int, value string) error {
 	for _, step := range path {
 		if step != element {
+			if at.Kind() == reflect.Pointer {
+				if at.IsNil() {
+					at.Set(reflect.New(at.Type().Elem()))
+				}
+				at = at.Elem()
+			}
 			at = at.Field(step)
 			continue
 		}

@@ -64,7 +64,7 @@ func (route restRoute) labels(r *http.Request) (map[string]string, bool) {
 }
 
 // restAction models one call, with the SDK's schema saying where its parameters are.
-func restAction[In any](operation, input *smithy.Schema, serve func(*Server, *In, []byte) (answer, error)) restRoute {
+func restAction[In any](operation, input *smithy.Schema, serve func(s *Server, region string, in *In, body []byte) (answer, error)) restRoute {
 	binding, ok := smithy.SchemaTrait[*traits.HTTP](operation)
 	if !ok {
 		panic("fakeaws: the SDK has no HTTP binding of " + operation.ID().String())
@@ -77,7 +77,7 @@ func restAction[In any](operation, input *smithy.Schema, serve func(*Server, *In
 		if err := decoding.decode(input); err != nil {
 			return answer{}, fmt.Errorf("%s: %w", route.name, err)
 		}
-		result, err := serve(s, decoded, body)
+		result, err := serve(s, regionOf(r), decoded, body)
 		if result.status == 0 {
 			result.status = binding.Code
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -28,10 +29,16 @@ type Options struct {
 	Listen string
 	// Region and AccountID default to us-west-2 and 111122223333.
 	Region, AccountID string
+	// Regions are the opt-in Regions that the account has enabled, besides those that every account has.
+	Regions []string
 	// Clock is what snapshots and tokens age by, by default the system's.
 	Clock clock.PassiveClock
 	// PendingFor is how long a snapshot stays pending after CompleteSnapshot.
 	PendingFor time.Duration
+	// CopyFor is how long a copy of a snapshot stays pending.
+	CopyFor time.Duration
+	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
+	RestoreStep time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -54,8 +61,10 @@ type Server struct {
 	stopped  chan struct{}
 	blocks   *blockStore
 
-	mu         sync.Mutex
-	snapshots  map[string]*snapshot
+	mu        sync.Mutex
+	snapshots map[string]*snapshot
+	// keys are by their ARNs, without the default ones.
+	keys       map[string]Key
 	started    int
 	tokens     map[string]startedBy
 	faults     []*Fault
@@ -91,6 +100,7 @@ func New(options Options) (*Server, error) {
 		stopped:    make(chan struct{}),
 		blocks:     newBlockStore(options.Dir),
 		snapshots:  map[string]*snapshot{},
+		keys:       map[string]Key{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},
@@ -166,7 +176,7 @@ func (s *Server) closeUnused() {
 // URL is the endpoint for all services.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Config is an SDK configuration for this server.
+// Config is an SDK configuration for this server, in its own Region. Another Region's calls go to the same endpoint.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       s.options.Region,
@@ -199,6 +209,22 @@ func (s *Server) Calls(action string) int {
 	defer s.mu.Unlock()
 	return s.calls[action]
 }
+
+// MutatingCalls returns how many calls arrived, by action, of those that change something: all that do more than
+// describe, get or list. Without any it is empty.
+func (s *Server) MutatingCalls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mutating := map[string]int{}
+	for action, count := range s.calls {
+		if !readOnly.MatchString(action) {
+			mutating[action] = count
+		}
+	}
+	return mutating
+}
+
+var readOnly = regexp.MustCompile(`^(Describe|Get|List|BatchGet|BatchCheck)`)
 
 // MostAtOnce returns how many calls of an action were ever in flight together.
 func (s *Server) MostAtOnce(action string) int {

@@ -130,8 +130,8 @@ func TestSignatureIsVerified(t *testing.T) {
 		"wrong secret": {"the signature differs", func(cfg *aws.Config) {
 			cfg.Credentials = credentials.NewStaticCredentialsProvider(fakeaws.AccessKeyID, "wrong", "")
 		}, "InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch"},
-		"another Region": {"the scope differs", func(cfg *aws.Config) { cfg.Region = "eu-west-1" },
-			"InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch"},
+		"a Region that is not enabled": {"it knows nothing of the account", func(cfg *aws.Config) { cfg.Region = "af-south-1" },
+			"UnrecognizedClientException", "AuthFailure", "InvalidClientTokenId"},
 		"unsigned": {"there is no key at all", func(cfg *aws.Config) { cfg.Credentials = aws.AnonymousCredentials{} },
 			"UnrecognizedClientException", "AuthFailure", "InvalidClientTokenId"},
 	}

@@ -29,8 +29,13 @@ func (s *Server) authenticate(r *http.Request, body []byte, call action) error {
 	if len(scope) != 5 || scope[0] != AccessKeyID {
 		return unauthenticated.of(call.service, "The security token included in the request is invalid.")
 	}
-	if region, service := scope[2], scope[3]; region != s.options.Region || service != string(call.service) {
-		return wronglySigned.of(call.service, "Credential should be scoped to %s/%s, not %s/%s.", s.options.Region, call.service, region, service)
+	region := regionOf(r)
+	if !s.enabled(region) {
+		// The Region knows nothing of the account, so it cannot say more.
+		return unauthenticated.of(call.service, "AWS was not able to validate the provided access credentials")
+	}
+	if service := scope[3]; service != string(call.service) {
+		return wronglySigned.of(call.service, "Credential should be scoped to %s, not %s.", call.service, service)
 	}
 	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil {
@@ -38,7 +43,7 @@ func (s *Server) authenticate(r *http.Request, body []byte, call action) error {
 	}
 	again := onlySigned(r, strings.Split(fields["SignedHeaders"], ";"))
 	err = v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
-		again, payloadHash(r, body), string(call.service), s.options.Region, signed)
+		again, payloadHash(r, body), string(call.service), region, signed)
 	if err != nil || again.Header.Get("Authorization") != given {
 		return wronglySigned.of(call.service, "The request signature we calculated does not match the signature you provided.")
 	}

@@ -3,6 +3,7 @@ package fakeaws
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,8 +13,12 @@ import (
 // States of a snapshot.
 //
 //	StartSnapshot ──> pending ── CompleteSnapshot ──> pending (sealed) ── Options.PendingFor ──> completed
-//	                     │                               │
-//	                     └── idle for too long ──> error <── wrong count or checksum
+//	                     │                               │                                          ▲
+//	                     └── idle for too long ──> error <── wrong count or checksum                │
+//	                                                 ▲                                              │
+//	                                                 └── no source, no key ── pending ── Options.CopyFor
+//	                                                                             ▲
+//	                                                                CopySnapshot ┘
 const (
 	statePending   = "pending"
 	stateCompleted = "completed"
@@ -26,6 +31,7 @@ var snapshotID = regexp.MustCompile(`^snap-[0-9a-f]+$`)
 type snapshot struct {
 	id          string
 	number      int
+	region      string
 	owner       string
 	parentID    string
 	lineage     string
@@ -39,8 +45,18 @@ type snapshot struct {
 	// touchedAt is when it was started or last written.
 	touchedAt   time.Time
 	idleTimeout time.Duration
-	// sealedAt is zero until CompleteSnapshot.
+	// sealedAt is zero until CompleteSnapshot, and for a copy its start.
 	sealedAt time.Time
+	// storedIn is how long it stays pending once it is sealed.
+	storedIn time.Duration
+	// endsIn is the failure that turns out when it is stored, empty if it completes.
+	endsIn string
+	// copiedFrom is the id of the snapshot that it is a copy of.
+	copiedFrom string
+	// sharedWith are accounts that may use it.
+	sharedWith map[string]bool
+	// restores are its fast snapshot restores by their zones.
+	restores map[string]restore
 	// failure is why it is in state error.
 	failure string
 	// hidden is how many more calls are told that it does not exist.
@@ -56,10 +72,36 @@ func (s *Server) stateOf(snapshot *snapshot) (state, message string) {
 		return stateError, snapshot.failure
 	case snapshot.sealedAt.IsZero() && now.Sub(snapshot.touchedAt) > snapshot.idleTimeout:
 		return stateError, "The snapshot was idle for longer than its timeout."
-	case !snapshot.sealedAt.IsZero() && !now.Before(snapshot.sealedAt.Add(s.options.PendingFor)):
+	case !snapshot.sealedAt.IsZero() && !now.Before(snapshot.sealedAt.Add(snapshot.storedIn)):
+		if snapshot.endsIn != "" {
+			return stateError, snapshot.endsIn
+		}
 		return stateCompleted, ""
 	default:
 		return statePending, ""
+	}
+}
+
+// newSnapshot returns a pending one of our account without contents. It is called with the lock held.
+func (s *Server) newSnapshot(region string) *snapshot {
+	s.started++
+	now := s.options.Clock.Now()
+	id := fmt.Sprintf("snap-%017x", s.started)
+	return &snapshot{
+		id:          id,
+		number:      s.started,
+		lineage:     id,
+		region:      region,
+		owner:       s.options.AccountID,
+		tags:        map[string]string{},
+		sharedWith:  map[string]bool{},
+		restores:    map[string]restore{},
+		startedAt:   now,
+		touchedAt:   now,
+		idleTimeout: maxIdleTimeout * time.Minute,
+		hidden:      s.options.HiddenCalls,
+		inherited:   map[int32]digest{},
+		written:     map[int32]digest{},
 	}
 }
 
@@ -80,10 +122,10 @@ func (snapshot *snapshot) block(index int32) (digest, bool) {
 
 func (snapshot *snapshot) blockCount() int64 { return snapshot.size * (1 << 30 / blockSize) }
 
-// visible returns a snapshot unless it is absent or too new to be seen.
-func (s *Server) visible(id string) (*snapshot, bool) {
+// visible returns a snapshot of a Region unless it is absent or too new to be seen.
+func (s *Server) visible(region, id string) (*snapshot, bool) {
 	found, ok := s.snapshots[id]
-	if !ok {
+	if !ok || found.region != region {
 		return nil, false
 	}
 	if found.hidden > 0 {
@@ -98,8 +140,13 @@ func (s *Server) inOrder() []*snapshot {
 	return slices.SortedFunc(maps.Values(s.snapshots), func(a, b *snapshot) int { return cmp.Compare(a.number, b.number) })
 }
 
-// forget deletes a snapshot and what no other one holds of it.
+// forget deletes a snapshot and what no other one holds of it. A copy that is under way fails for want of it.
 func (s *Server) forget(gone *snapshot) error {
+	for _, one := range s.snapshots {
+		if state, _ := s.stateOf(one); one.copiedFrom == gone.id && state == statePending {
+			one.endsIn = "The source snapshot '" + gone.id + "' was deleted."
+		}
+	}
 	delete(s.snapshots, gone.id)
 	var failures []error
 	for _, blocks := range []map[int32]digest{gone.inherited, gone.written} {
@@ -108,59 +155,4 @@ func (s *Server) forget(gone *snapshot) error {
 		}
 	}
 	return errors.Join(failures...)
-}
-
-// Snapshot is what a test may want to know of one.
-type Snapshot struct {
-	ID       string
-	ParentID string
-	State    string
-	Tags     map[string]string
-	// VolumeSize is in GiB.
-	VolumeSize int64
-	Encrypted  bool
-	// Written is the number of blocks that were put.
-	Written int
-}
-
-// Snapshots returns all snapshots in the order of their starts, hidden ones too.
-func (s *Server) Snapshots() []Snapshot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []Snapshot
-	for _, one := range s.inOrder() {
-		state, _ := s.stateOf(one)
-		all = append(all, Snapshot{
-			ID:         one.id,
-			ParentID:   one.parentID,
-			State:      state,
-			Tags:       maps.Clone(one.tags),
-			VolumeSize: one.size,
-			Encrypted:  one.encrypted,
-			Written:    len(one.written),
-		})
-	}
-	return all
-}
-
-// SetOwner makes a snapshot another account's, which shares it with ours.
-func (s *Server) SetOwner(id, account string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, ok := s.snapshots[id]
-	if ok {
-		found.owner = account
-	}
-	return ok
-}
-
-// Fail puts a snapshot into state error, as AWS does when it cannot store one.
-func (s *Server) Fail(id, message string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, ok := s.snapshots[id]
-	if ok {
-		found.failure = message
-	}
-	return ok
 }

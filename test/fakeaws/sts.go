@@ -14,7 +14,7 @@ type callerIdentityAnswer struct {
 	RequestID string   `xml:"ResponseMetadata>RequestId"`
 }
 
-func (s *Server) getCallerIdentity(*sts.GetCallerIdentityInput) (any, error) {
+func (s *Server) getCallerIdentity(_ string, _ *sts.GetCallerIdentityInput) (any, error) {
 	return callerIdentityAnswer{
 		ARN:       s.callerARN(),
 		UserID:    "AIDAFAKEAWSDOUBLE000",

@@ -40,6 +40,9 @@ func (c *Client) checkParent(ctx context.Context, input StartInput) error {
 	if parent.State != StateCompleted {
 		return fmt.Errorf("%w: it is %s, not %s", ErrParentUnusable, parent.State, StateCompleted)
 	}
+	if input.KMSKeyARN != "" && parent.KMSKeyID != input.KMSKeyARN {
+		return fmt.Errorf("%w: it is not encrypted with %s, which its child is to be", ErrParentUnusable, input.KMSKeyARN)
+	}
 	if parent.VolumeSize > input.VolumeSize {
 		return fmt.Errorf("%w: it has %d GiB, more than the %d GiB of its child", ErrParentUnusable, parent.VolumeSize, input.VolumeSize)
 	}

@@ -2,7 +2,9 @@ package ebs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +29,7 @@ const (
 	controlAttempts = 4
 )
 
-// newRetryer returns the retryer of describing and deleting.
+// newRetryer returns the retryer of the calls that reconcilers make, all of which may be repeated.
 func newRetryer(backoff retry.BackoffDelayer) *retry.Standard {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = controlAttempts
@@ -36,6 +38,18 @@ func newRetryer(backoff retry.BackoffDelayer) *retry.Standard {
 		// 64 workers would empty it and fail an upload that only had to slow down. Time bounds us instead.
 		o.RateLimiter = ratelimit.None
 	})
+}
+
+// cautiousRetryer repeats a call only if it certainly had no effect. It is for calls that have no token and would do
+// their work twice.
+type cautiousRetryer struct{ *retry.Standard }
+
+// IsErrorRetryable tells whether AWS refused the call for its rate, or was not even reached.
+func (r cautiousRetryer) IsErrorRetryable(err error) bool {
+	var network *net.OpError
+	unsent := errors.As(err, &network) && network.Op == "dial"
+	refused := retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err).Bool()
+	return (unsent || refused) && r.Standard.IsErrorRetryable(err)
 }
 
 // patientRetryer retries one call until a point in time, however many attempts that takes.

@@ -89,8 +89,8 @@ func (c *Client) Describe(ctx context.Context, id string) (Snapshot, error) {
 	return snapshotOf(answer.Snapshots[0]), nil
 }
 
-// Delete deletes a snapshot; one that does not exist is no error. A snapshot that an AMI is made of stays, with
-// an error for which IsInUse of internal/aws holds.
+// Delete deletes a snapshot; one that does not exist is no error. A snapshot that an AMI is made of, or that has fast
+// restores, stays, with an error for which IsInUse of internal/aws holds.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	_, err := c.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)})
 	return deleteError(id, err)
@@ -101,7 +101,7 @@ func deleteError(id string, err error) error {
 	case err == nil, larderaws.IsNotFound(err):
 		return nil
 	case larderaws.IsInUse(err):
-		return fmt.Errorf("deleting snapshot %s, which an AMI is made of (deregister the AMI first): %w", id, err)
+		return fmt.Errorf("deleting snapshot %s, which is in use (deregister its AMIs and disable its fast restores first): %w", id, err)
 	default:
 		return fmt.Errorf("deleting snapshot %s: %w", id, err)
 	}

@@ -28,6 +28,9 @@ type StartInput struct {
 	// ParentSnapshotID names the snapshot of our account that this one is a child of: what is not written
 	// reads as the parent's, and its encryption is the parent's too. Empty, what is not written is zeros.
 	ParentSnapshotID string
+	// KMSKeyARN is the ARN of the KMS key to encrypt with: this API takes no key id and no alias. Empty, the
+	// account's setting decides. A parent must be encrypted with the same key.
+	KMSKeyARN string `json:",omitempty"`
 	// Tags are put on the snapshot in the call that makes it. AWS allows 50.
 	Tags map[string]string
 	// Description is free text.
@@ -52,7 +55,9 @@ func (i StartInput) clientToken() (string, error) {
 // Start starts a snapshot, or finds the one that an earlier, interrupted Start of the same input made. The
 // blocks are sent under ctx: when it ends, so does the upload. End every upload with Complete or Abort.
 //
-// A parent that is absent, not completed, larger, of another account or refused by AWS is an ErrParentUnusable.
+// A parent that is absent, not completed, larger, of another account, encrypted with another key than KMSKeyARN, or
+// refused by AWS is an ErrParentUnusable. A key that cannot be used is an error for which IsKeyUnusable of
+// internal/aws holds.
 // After an error with IsOutcomeUnknown of internal/aws there may be a snapshot: Find it by its tags.
 func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 	if input.VolumeSize < 1 || input.VolumeSize > maxVolumeSize {
@@ -73,6 +78,10 @@ func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 		ClientToken:      aws.String(token),
 		Description:      optional(input.Description),
 	}
+	if input.KMSKeyARN != "" && input.ParentSnapshotID == "" {
+		request.Encrypted = aws.Bool(true)
+		request.KmsKeyArn = aws.String(input.KMSKeyARN)
+	}
 	for _, key := range slices.Sorted(maps.Keys(input.Tags)) {
 		request.Tags = append(request.Tags, types.Tag{Key: aws.String(key), Value: aws.String(input.Tags[key])})
 	}
@@ -83,6 +92,9 @@ func (c *Client) Start(ctx context.Context, input StartInput) (*Upload, error) {
 	}
 	if input.ParentSnapshotID != "" && refusesParent(err) {
 		return nil, fmt.Errorf("starting a child of snapshot %s: %w: %w", input.ParentSnapshotID, ErrParentUnusable, err)
+	}
+	if larderaws.IsKeyUnusable(err) {
+		return nil, fmt.Errorf("starting a snapshot with KMS key %s: check that the key is of this Region and enabled: %w", input.KMSKeyARN, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a snapshot of %d GiB: %w", input.VolumeSize, err)

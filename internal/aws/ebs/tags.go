@@ -1,5 +1,16 @@
 package ebs
 
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
 // Tags that say who made a snapshot and what is in it. Together they are how a snapshot is found again after
 // a crash, so they are given in the very call that makes it.
 const (
@@ -13,4 +24,41 @@ const (
 	TagContentHash = "larder.dev/content-hash"
 	// TagAttempt is the number of the attempt at building the revision, in decimal.
 	TagAttempt = "larder.dev/attempt"
+	// TagObjectName is the name of the ImageCacheSnapshot, for people: the UID is what counts.
+	TagObjectName = "larder.dev/object-name"
+	// TagSourceID is on a copy the id of the snapshot that it was made of, in whatever Region that is.
+	TagSourceID = "larder.dev/source-snapshot-id"
 )
+
+// Tags that a snapshot gets later in its life, by Tag. They outlive the object that would remember the same.
+const (
+	// TagSupersededAt is when another revision took its place, in RFC 3339.
+	TagSupersededAt = "larder.dev/superseded-at"
+	// TagCopiedTo names the Regions that it was copied to, separated by spaces, in up to 255 characters.
+	TagCopiedTo = "larder.dev/copied-to"
+	// TagExposed lists how others than this cluster may have come to use it: published, shared, copied.
+	TagExposed = "larder.dev/exposed"
+	// TagRetained says that its object was deleted and left it to people.
+	TagRetained = "larder.dev/retained"
+)
+
+// Tag adds tags to a snapshot of our account, or gives the ones it has other values. AWS allows 50 in all, with
+// keys of up to 127 and values of up to 255 characters.
+func (c *Client) Tag(ctx context.Context, id string, tags map[string]string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	_, err := c.ec2.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: ec2Tags(tags)})
+	if err != nil {
+		return fmt.Errorf("tagging snapshot %s: %w", id, err)
+	}
+	return nil
+}
+
+func ec2Tags(tags map[string]string) []types.Tag {
+	var all []types.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		all = append(all, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return all
+}
