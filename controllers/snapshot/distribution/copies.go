@@ -83,13 +83,14 @@ func (p *pass) observeRegion(ctx context.Context, r *regionPass) {
 // judgeRegion returns why there can be no copies in a Region, or else why that is not known.
 func (p *pass) judgeRegion(ctx context.Context, region string) (unusable, unknown *Problem) {
 	enabled, err := p.Home.RegionEnabled(ctx, region)
+	refused := err != nil && larderaws.Classify(err) == larderaws.Stalled && !larderaws.IsAccessDenied(err)
 	switch {
-	case err != nil:
-		return nil, awsProblem(err)
-	case !enabled:
+	case refused, err == nil && !enabled:
 		return needsPerson(larderv1alpha1.ReasonRegionUnusable,
 			"Region %s does not exist or is not enabled for this AWS account: enable it in the account's settings, or remove it from spec.copies",
 			region), nil
+	case err != nil:
+		return nil, awsProblem(err)
 	}
 	return nil, nil
 }
@@ -98,9 +99,9 @@ func (p *pass) judgeRegion(ctx context.Context, region string) (unusable, unknow
 func (p *pass) judgeKey(ctx context.Context, region, keyID string) (unusable, unknown *Problem) {
 	key, err := p.Keys(region).Describe(ctx, keyID)
 	switch {
-	case larderaws.IsNotFound(err):
+	case larderaws.IsKeyUnusable(err), larderaws.IsNotFound(err):
 		return needsPerson(larderv1alpha1.ReasonKMSKeyUnusable,
-			"KMS key %s does not exist in %s: give a key of that Region for it in spec.copies", keyID, region), nil
+			"KMS key %s cannot be used in %s: give a key of that Region for it in spec.copies: %v", keyID, region, err), nil
 	case err != nil:
 		return nil, awsProblem(fmt.Errorf("looking at the key for copies in %s: %w", region, err))
 	case !key.Enabled:

@@ -16,7 +16,7 @@ type Home interface {
 	SharedWith(ctx context.Context, id string) ([]string, error)
 	// Share adds accounts to those, and removes some.
 	Share(ctx context.Context, id string, add, remove []string) error
-	// RegionEnabled tells whether the account may use a Region. It is false for one that does not exist.
+	// RegionEnabled tells whether the account may use a Region. A name that is no Region's is refused.
 	RegionEnabled(ctx context.Context, region string) (bool, error)
 }
 
@@ -42,7 +42,7 @@ type Copies interface {
 
 // Keys are the KMS keys of one Region.
 type Keys interface {
-	// Describe returns one, or an error for which IsNotFound of internal/aws holds.
+	// Describe returns one, or an error for which IsNotFound or IsKeyUnusable of internal/aws holds.
 	Describe(ctx context.Context, keyID string) (kms.Key, error)
 }
 

@@ -45,6 +45,8 @@ func awsProblem(err error) *Problem {
 		found.Reason = larderv1alpha1.ReasonCredentialsMissing
 	case larderaws.IsAccessDenied(err):
 		found.Reason = larderv1alpha1.ReasonAccessDenied
+	case larderaws.IsKeyUnusable(err):
+		found.Reason = larderv1alpha1.ReasonKMSKeyUnusable
 	}
 	return &found
 }

@@ -7,16 +7,6 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-// States of fast snapshot restore, as DescribeFastSnapshotRestores names them.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFastSnapshotRestoreSuccessItem.html
-const (
-	restoreEnabling   = "enabling"
-	restoreOptimizing = "optimizing"
-	restoreEnabled    = "enabled"
-	restoreDisabling  = "disabling"
-	restoreDisabled   = "disabled"
-)
-
 // longestRestores is how many zones the API takes in status.fastSnapshotRestore.
 const longestRestores = 10
 
@@ -52,9 +42,9 @@ func planRestores(f restoreFacts) restoreDecision {
 	for _, zone := range f.wanted {
 		state := f.stateOf(f.current, zone)
 		d.states = append(d.states, larderv1alpha1.FastSnapshotRestoreStatus{AvailabilityZone: zone, State: state})
-		d.ready = d.ready && state == restoreEnabled
+		d.ready = d.ready && state == ebs.FastRestoreEnabled
 		switch {
-		case state != restoreDisabled:
+		case state != ebs.FastRestoreDisabled:
 		case slices.Contains(f.marked, zone):
 			d.enable = append(d.enable, zone)
 		default:
@@ -65,7 +55,7 @@ func planRestores(f restoreFacts) restoreDecision {
 		if f.unneeded(one, d.ready) {
 			d.disable[one.SnapshotID] = append(d.disable[one.SnapshotID], one.AvailabilityZone)
 		}
-		if len(f.wanted) == 0 && one.State != restoreDisabled {
+		if len(f.wanted) == 0 && one.State != ebs.FastRestoreDisabled {
 			d.remember(one)
 		}
 	}
@@ -86,14 +76,14 @@ func (d *restoreDecision) remember(one ebs.FastRestore) {
 // the rest as soon as the current one takes over.
 func (f restoreFacts) unneeded(one ebs.FastRestore, ready bool) bool {
 	switch {
-	case one.State == restoreDisabling, one.State == restoreDisabled:
+	case one.State == ebs.FastRestoreDisabling, one.State == ebs.FastRestoreDisabled:
 		return false
 	case !slices.Contains(f.wanted, one.AvailabilityZone):
 		return true
 	case one.SnapshotID == f.current:
 		return false
 	}
-	return ready || one.State != restoreEnabled
+	return ready || one.State != ebs.FastRestoreEnabled
 }
 
 // stateOf is disabled where AWS knows nothing.
@@ -103,5 +93,5 @@ func (f restoreFacts) stateOf(snapshot, zone string) string {
 			return one.State
 		}
 	}
-	return restoreDisabled
+	return ebs.FastRestoreDisabled
 }
