@@ -74,7 +74,9 @@ func newCloud(t testing.TB, clock clock.PassiveClock) *cloud {
 	}
 }
 
-func awsError(code string) error { return &smithy.GenericAPIError{Code: code, Message: "AWS says " + code} }
+func awsError(code string) error {
+	return &smithy.GenericAPIError{Code: code, Message: "AWS says " + code}
+}
 
 func unavailable() error {
 	return &smithy.GenericAPIError{Code: "ServiceUnavailable", Message: "try later", Fault: smithy.FaultServer}
