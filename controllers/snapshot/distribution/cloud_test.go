@@ -257,7 +257,7 @@ func (c *cloud) Get(_ context.Context, name string) (found ssm.Parameter, err er
 	err = c.read("home", "GetParameter", func() error {
 		parameter, ok := c.params[name]
 		if !ok {
-			return awsError("ParameterNotFound")
+			return awsError("ResourceNotFoundException")
 		}
 		found = parameter
 		return nil
