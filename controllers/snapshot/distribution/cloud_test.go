@@ -51,13 +51,13 @@ type cloud struct {
 
 type cloudSnapshot struct {
 	ebs.Snapshot
-	region              string
-	visibleAt, readyAt  time.Time
-	spoilt, forgotten   bool
-	shared              map[string]bool
-	restores            map[string]time.Time // by zone, since when
-	restoresDisabledAt  map[string]time.Time
-	everHadFastRestores bool
+	region             string
+	staleTags          map[string]string // what is shown in place of the tags
+	visibleAt, readyAt time.Time
+	spoilt, forgotten  bool
+	shared             map[string]bool
+	restores           map[string]time.Time // by zone, since when
+	restoresDisabledAt map[string]time.Time
 }
 
 func newCloud(t testing.TB, clock clock.PassiveClock) *cloud {
@@ -141,6 +141,9 @@ func (c *cloud) show(s *cloudSnapshot) ebs.Snapshot {
 	}
 	shown := s.Snapshot
 	shown.Tags = maps.Clone(s.Tags)
+	if s.staleTags != nil {
+		shown.Tags = maps.Clone(s.staleTags)
+	}
 	return shown
 }
 
@@ -238,7 +241,6 @@ func (c *cloud) EnableFastRestore(_ context.Context, id string, zones []string) 
 			}
 			delete(c.snapshots[id].restoresDisabledAt, zone)
 			c.snapshots[id].restores[zone] = c.clock.Now()
-			c.snapshots[id].everHadFastRestores = true
 		}
 		return nil
 	}, append([]string{id}, zones...)...)
@@ -257,7 +259,7 @@ func (c *cloud) Get(_ context.Context, name string) (found ssm.Parameter, err er
 	err = c.read("home", "GetParameter", func() error {
 		parameter, ok := c.params[name]
 		if !ok {
-			return awsError("ResourceNotFoundException")
+			return awsError("ParameterNotFound")
 		}
 		found = parameter
 		return nil

@@ -2,6 +2,7 @@ package distribution
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -282,5 +283,22 @@ func TestNothingIsMarkedThatCannotBeTagged(t *testing.T) {
 	}
 	if len(w.outcome.Problems) != 1 || len(w.object().Status.Copies) > 0 {
 		t.Errorf("want one problem and no marker, got %+v and %+v", w.outcome.Problems, w.object().Status.Copies)
+	}
+}
+
+// TestTagsThatAreReadLateForgetNoRegion: tags are listed late, and putting them replaces their values.
+func TestTagsThatAreReadLateForgetNoRegion(t *testing.T) {
+	w := newWorld(t, larderv1alpha1.ImageCacheSnapshotSpec{Copies: copiesIn("us-west-2"), SharedWith: []larderv1alpha1.AccountID{alice}})
+	w.current.staleTags = maps.Clone(w.current.Tags)
+	w.mustPass()
+	w.edit(func(spec *larderv1alpha1.ImageCacheSnapshotSpec) {
+		spec.Copies, spec.SharedWith = copiesIn("ap-south-1"), nil
+	})
+	w.mustPass()
+	if diff := cmp.Diff([]string{"ap-south-1", "us-west-2"}, CopiedTo(w.current.Tags)); diff != "" {
+		t.Errorf("Regions (-want +got):\n%s", diff)
+	}
+	if got := w.current.Tags[ebs.TagExposed]; got != "copied+shared" {
+		t.Errorf("the snapshot was %q", got)
 	}
 }

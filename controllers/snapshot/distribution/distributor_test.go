@@ -73,7 +73,7 @@ func TestMessagesAreBounded(t *testing.T) {
 		regions = append(regions, fmt.Sprintf("ap-northeast-%d", i+1))
 	}
 	w := newWorld(t, larderv1alpha1.ImageCacheSnapshotSpec{Copies: copiesIn(regions...)})
-	w.cloud.before = func(where, call string) error {
+	w.cloud.before = func(_, call string) error {
 		if call == "Copy" {
 			return fmt.Errorf("%0600d: %w", 0, awsError("InvalidParameterValue"))
 		}

@@ -202,13 +202,15 @@ func TestPlanRestores(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	named := places{Parameters: []string{"/a"}, ConfigMaps: []string{"one"}}
 	wanted := wantedPlaces(publishTo("/b", "one"))
+	spoilt := &larderv1alpha1.ImageCacheSnapshot{}
+	spoilt.Annotations = map[string]string{AnnotationPublishedTo: `{"ssmParameters":["/a"]`}
 	checks := map[string]struct{ want, got places }{
 		"what is left":     {places{Parameters: []string{"/a"}}, named.without(wanted)},
 		"what comes":       {places{Parameters: []string{"/b"}}, wanted.without(named)},
 		"what stays":       {places{ConfigMaps: []string{"one"}}, wanted.both(named)},
 		"all that may be":  {places{Parameters: []string{"/a", "/b"}, ConfigMaps: []string{"one"}}, named.with(wanted)},
 		"a spec without":   {places{}, wantedPlaces(nil)},
-		"spoilt by a hand": {places{}, namedPlaces(&larderv1alpha1.ImageCacheSnapshot{})},
+		"spoilt by a hand": {places{}, namedPlaces(spoilt)},
 	}
 	for name, check := range checks {
 		if !check.want.equal(check.got) {

@@ -18,7 +18,7 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-// simulatedSeeds is how many random histories are tried; each takes some 30 ms.
+// simulatedSeeds is how many random histories are tried; each takes some 100 ms.
 const simulatedSeeds = 100
 
 var (
@@ -90,7 +90,6 @@ func TestSimulation(t *testing.T) {
 
 func simulate(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
-	chance := func(percent int) bool { return random.IntN(100) < percent }
 	w := newWorld(t, randomSpec(random))
 	w.cloud.hide = time.Duration(random.Int64N(int64(ebs.AppearsWithin)))
 	w.cloud.copying = time.Duration(random.Int64N(int64(10 * time.Minute)))
@@ -110,15 +109,15 @@ func simulate(t *testing.T, seed uint64) {
 		f.restart()
 		w.checkMemory()
 		w.wait(time.Duration(random.Int64N(int64(max(w.outcome.After, time.Minute)))))
-		switch {
-		case chance(4):
+		switch event := random.IntN(100); {
+		case event < 4:
 			w.edit(func(spec *larderv1alpha1.ImageCacheSnapshotSpec) { *spec = randomSpec(random) })
-		case chance(2):
+		case event < 6:
 			revision++
 			w.build(revision)
-		case chance(2) && len(w.superseded) > 0:
+		case event < 8 && len(w.superseded) > 0:
 			w.pin(random.IntN(len(w.superseded)))
-		case chance(2):
+		case event < 10:
 			w.loseACopy(random)
 		}
 	}
