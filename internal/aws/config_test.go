@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	larderaws "github.com/larder-dev/larder/internal/aws"
@@ -49,6 +50,24 @@ func TestIdentify(t *testing.T) {
 	want := larderaws.Identity{AccountID: "444455556666", ARN: "arn:aws:iam::444455556666:user/larder", Region: "eu-central-1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
+	}
+}
+
+func TestInRegionLeavesTheOriginal(t *testing.T) {
+	server := fakeaws.NewForTest(t, fakeaws.Options{Region: "eu-central-1"})
+	home := server.Config()
+	for region, cfg := range map[string]aws.Config{"us-east-1": larderaws.InRegion(home, "us-east-1"), "eu-central-1": home} {
+		got, err := larderaws.Identify(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Region != region {
+			t.Errorf("Region %s, want %s", got.Region, region)
+		}
+	}
+	_, err := larderaws.Identify(t.Context(), larderaws.InRegion(home, "af-south-1"))
+	if !larderaws.IsAccessDenied(err) || !strings.Contains(err.Error(), "af-south-1") {
+		t.Errorf("error %v, want a denial that names the Region", err)
 	}
 }
 

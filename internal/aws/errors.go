@@ -18,6 +18,7 @@ import (
 var (
 	notFoundCodes = []string{
 		"InvalidSnapshot.NotFound",
+		"NotFoundException",
 		"ResourceNotFoundException",
 	}
 	accessDeniedCodes = []string{
@@ -54,11 +55,9 @@ var (
 	// keyUnusableCodes are KMS's own, and EC2's for what KMS told it. IsKeyUnusable knows the EBS direct API's reasons.
 	keyUnusableCodes = []string{
 		"DisabledException",
-		"InvalidArnException",
 		"InvalidKMSKey.InvalidState",
 		"KMSInvalidStateException",
 		"KeyUnavailableException",
-		"NotFoundException",
 	}
 	// stateCodes are refusals that pass when something has changed its state, like a snapshot that completes.
 	stateCodes = []string{
@@ -70,6 +69,7 @@ var (
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
 		"FastSnapshotRestoreLimitExceeded",
+		"InvalidArnException",
 		"InvalidID",
 		"InvalidParameter",
 		"InvalidParameterCombination",
@@ -128,8 +128,8 @@ func Classify(err error) Class {
 // that was started moments ago.
 func IsNotFound(err error) bool { return hasCode(err, notFoundCodes) && !IsKeyUnusable(err) }
 
-// IsKeyUnusable tells whether the KMS key does not exist where the call was made, is disabled or is to be deleted.
-// One that we may not use is a matter of access.
+// IsKeyUnusable tells whether the KMS key that a call names does not exist in its Region, is disabled or is to be
+// deleted. One that we may not use is a matter of access, and one that KMS itself does not find is NotFound.
 func IsKeyUnusable(err error) bool {
 	var absent *ebstypes.ResourceNotFoundException
 	var invalid *ebstypes.ValidationException

@@ -52,13 +52,23 @@ func TestClassify(t *testing.T) {
 		"EC2 not found":      {"what that means is for the caller to say", api("InvalidSnapshot.NotFound"), larderaws.IsNotFound, larderaws.Retry},
 		"EBS not found":      {"what that means is for the caller to say", response(404, &ebstypes.ResourceNotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
 		"token conflict":     {"the next attempt has another token", response(409, &ebstypes.ConflictException{}), larderaws.IsTokenConflict, larderaws.Retry},
+		"no such key":        {"the key's name must be mended", response(404, &ebstypes.ResourceNotFoundException{Reason: ebstypes.ResourceNotFoundExceptionReasonDependencyResourceNotFound}), larderaws.IsKeyUnusable, larderaws.Stalled},
+		"disabled key":       {"a person disabled it", response(400, &ebstypes.ValidationException{Reason: ebstypes.ValidationExceptionReasonInvalidCustomerKey}), larderaws.IsKeyUnusable, larderaws.Stalled},
+		"key denied":         {"the key's policy must let us", response(403, &ebstypes.AccessDeniedException{Reason: ebstypes.AccessDeniedExceptionReasonDependencyAccessDenied}), larderaws.IsAccessDenied, larderaws.Stalled},
+		"KMS: disabled key":  {"KMS has codes of its own", api("DisabledException"), larderaws.IsKeyUnusable, larderaws.Stalled},
+		"copies under way":   {"some of them will complete", api("ResourceLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
+		"fast restore quota": {"only a person can raise it", api("FastSnapshotRestoreLimitExceeded"), nil, larderaws.Stalled},
+		"too many tags":      {"the same tags are refused again", api("TagLimitExceeded"), nil, larderaws.Stalled},
+		"default key shared": {"the snapshot needs another key", api("OperationNotPermitted"), nil, larderaws.Stalled},
+		"not completed":      {"it will complete", api("IncorrectState"), nil, larderaws.Wait},
+		"Region disabled":    {"it must be enabled first, and knows no credentials until then", response(401, api("AuthFailure")), larderaws.IsAccessDenied, larderaws.Stalled},
 		"in use":             {"the AMI may go", api("InvalidSnapshot.InUse"), larderaws.IsInUse, larderaws.Retry},
 		"anything else":      {"an unknown error is tried again", errors.New("surprise"), nil, larderaws.Retry},
 		"an unknown refusal": {"a 400 has no effect", response(400, api("Surprise")), nil, larderaws.Retry},
 	}
 	predicates := map[string]func(error) bool{
 		"IsNotFound": larderaws.IsNotFound, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
-		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
+		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsKeyUnusable": larderaws.IsKeyUnusable, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

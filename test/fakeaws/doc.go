@@ -48,6 +48,7 @@
 //	ListChangedBlocks wants snapshots of one lineage            documented: API_ListChangedBlocks
 //	DescribeSnapshots: MaxResults 5..1,000, not with ids        documented: Query-Requests; the error codes are assumed
 //	filters know * and ? and \ as wildcards and escape          documented: Using_Filtering
+//	a filter has up to 200 values: FilterLimitExceeded          documented: Using_Filtering, errors-overview
 //	an unknown id: InvalidSnapshot.NotFound; on delete too      documented: errors-overview
 //	a snapshot that an AMI uses: InvalidSnapshot.InUse          documented: errors-overview (by Inject, no AMIs here)
 //	every account has 17 Regions, others are opt-in             documented: aws-regions

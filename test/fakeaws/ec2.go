@@ -103,6 +103,9 @@ func (s *Server) chosen(region string, in *ec2.DescribeSnapshotsInput) ([]*snaps
 	if len(in.RestorableByUserIds) > 0 {
 		return nil, unmodelled("DescribeSnapshots: RestorableByUserIds")
 	}
+	if err := checkFilters(in.Filters); err != nil {
+		return nil, err
+	}
 	for _, id := range in.SnapshotIds {
 		if err := s.exists(region, id); err != nil {
 			return nil, err

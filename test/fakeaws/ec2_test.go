@@ -79,6 +79,7 @@ func TestDescribeSnapshotsPages(t *testing.T) {
 func TestEC2Refuses(t *testing.T) {
 	a := newAccount(t, fakeaws.Options{})
 	id := a.start(&ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
+	many := []types.Filter{{Name: aws.String("snapshot-id"), Values: make([]string, 201)}}
 	cases := map[string]struct {
 		in   ec2.DescribeSnapshotsInput
 		want string
@@ -89,6 +90,7 @@ func TestEC2Refuses(t *testing.T) {
 		"unknown id":     {ec2.DescribeSnapshotsInput{SnapshotIds: []string{id, "snap-0"}}, "InvalidSnapshot.NotFound"},
 		"no id":          {ec2.DescribeSnapshotsInput{SnapshotIds: []string{"ami-0"}}, "InvalidSnapshotID.Malformed"},
 		"dry run":        {ec2.DescribeSnapshotsInput{DryRun: aws.Bool(true)}, "DryRunOperation"},
+		"many values":    {ec2.DescribeSnapshotsInput{Filters: many}, "FilterLimitExceeded"},
 		"page token":     {ec2.DescribeSnapshotsInput{NextToken: aws.String("made up")}, "InvalidNextToken"},
 	}
 	for name, c := range cases {

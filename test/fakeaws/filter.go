@@ -8,6 +8,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
+// maxFilterValues bounds one filter: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+const maxFilterValues = 200
+
+func checkFilters(filters []types.Filter) error {
+	for _, filter := range filters {
+		if len(filter.Values) > maxFilterValues {
+			return ec2Error("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
+		}
+	}
+	return nil
+}
+
 // matches tells whether one of the filter's values matches one of these.
 func matches(filter types.Filter, values ...string) bool {
 	return slices.ContainsFunc(filter.Values, func(pattern string) bool {

@@ -131,13 +131,13 @@ const maxElements = 1000
 
 func set(at reflect.Value, path, indexes []int, value string) error {
 	for _, step := range path {
-		if step != element {
-			if at.Kind() == reflect.Pointer {
-				if at.IsNil() {
-					at.Set(reflect.New(at.Type().Elem()))
-				}
-				at = at.Elem()
+		if at.Kind() == reflect.Pointer {
+			if at.IsNil() {
+				at.Set(reflect.New(at.Type().Elem()))
 			}
+			at = at.Elem()
+		}
+		if step != element {
 			at = at.Field(step)
 			continue
 		}

@@ -62,6 +62,9 @@ func (s *Server) describeRegions(_ string, in *ec2.DescribeRegionsInput) (any, e
 			return nil, ec2Error("InvalidParameterValue", "Invalid region provided: [%s]", name)
 		}
 	}
+	if err := checkFilters(in.Filters); err != nil {
+		return nil, err
+	}
 	result := describeRegionsAnswer{RequestID: "fakeaws"}
 	for _, name := range known {
 		asked := slices.Contains(in.RegionNames, name) ||

@@ -226,6 +226,9 @@ func (s *Server) describeFastSnapshotRestores(region string, in *ec2.DescribeFas
 
 // chosenRestores are those that pass all filters, in the order of the snapshots' starts and of the zones.
 func (s *Server) chosenRestores(region string, filters []types.Filter) ([]restoreAnswer, error) {
+	if err := checkFilters(filters); err != nil {
+		return nil, err
+	}
 	var chosen []restoreAnswer
 	for _, one := range s.inOrder() {
 		if one.region != region {

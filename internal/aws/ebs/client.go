@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Client makes, reads, finds and deletes snapshots of one account in one Region. It is safe for concurrent use.
+// Client works on the snapshots of one account in one Region. It is safe for concurrent use.
 type Client struct {
 	options Options
 	retryer *retry.Standard

@@ -57,7 +57,7 @@ func refusesParent(err error) bool {
 	var invalid *types.ValidationException
 	var denied *types.AccessDeniedException
 	switch {
-	case errors.As(err, &invalid), larderaws.IsNotFound(err):
+	case errors.As(err, &invalid), larderaws.IsNotFound(err), larderaws.IsKeyUnusable(err):
 		return true
 	case errors.As(err, &denied):
 		return denied.Reason != ""

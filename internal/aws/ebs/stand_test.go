@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -22,8 +23,10 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type stand struct {
 	*fakeaws.Server
 	client *ebs.Client
-	clock  *clocktesting.FakePassiveClock
-	waits  atomic.Int32
+	// options are the client's.
+	options ebs.Options
+	clock   *clocktesting.FakePassiveClock
+	waits   atomic.Int32
 }
 
 func newStand(t *testing.T, server fakeaws.Options, client ebs.Options) *stand {
@@ -36,8 +39,14 @@ func newStand(t *testing.T, server fakeaws.Options, client ebs.Options) *stand {
 		return 0, nil
 	})
 	s.Server = fakeaws.NewForTest(t, server)
+	s.options = client
 	s.client = ebs.New(s.Config(), client)
 	return s
+}
+
+// in returns a client of the same account in another Region.
+func (s *stand) in(region string) *ebs.Client {
+	return ebs.New(larderaws.InRegion(s.Config(), region), s.options)
 }
 
 var input = ebs.StartInput{
