@@ -13,13 +13,21 @@ import (
 )
 
 // The codes below are those of the EC2 error-code page
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the EBS direct API's model,
-// and of the errors common to all AWS APIs.
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the models of the EBS direct API,
+// SSM, KMS, ECR and Auto Scaling, and of the errors common to all AWS APIs.
 var (
 	notFoundCodes = []string{
+		"InvalidLaunchTemplateId.NotFound",
+		"InvalidLaunchTemplateId.VersionNotFound",
+		"InvalidLaunchTemplateName.NotFoundException",
+		"InvalidResourceId",
 		"InvalidSnapshot.NotFound",
 		"NotFoundException",
+		"ParameterNotFound",
 		"ResourceNotFoundException",
+	}
+	alreadyExistsCodes = []string{
+		"ParameterAlreadyExists",
 	}
 	accessDeniedCodes = []string{
 		"AccessDenied",
@@ -47,6 +55,7 @@ var (
 		"RequestThrottledException",
 		"ResourceLimitExceeded",
 		"SnapshotCreationPerVolumeRateExceeded",
+		"TooManyUpdates",
 	}
 	tokenConflictCodes = []string{
 		"ConflictException",
@@ -69,6 +78,7 @@ var (
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
 		"FastSnapshotRestoreLimitExceeded",
+		"HierarchyLevelLimitExceededException",
 		"InvalidArnException",
 		"InvalidID",
 		"InvalidParameter",
@@ -79,10 +89,13 @@ var (
 		"InvalidSnapshotID.Malformed",
 		"MissingParameter",
 		"OperationNotPermitted",
+		"ParameterLimitExceeded",
 		"ServiceQuotaExceededException",
 		"SnapshotLimitExceeded",
 		"TagLimitExceeded",
+		"TooManyTagsError",
 		"UnknownParameter",
+		"ValidationError",
 		"ValidationException",
 	}
 )
@@ -142,6 +155,9 @@ func IsKeyUnusable(err error) bool {
 		return hasCode(err, keyUnusableCodes)
 	}
 }
+
+// IsAlreadyExists tells whether the name is taken by a resource that was made before.
+func IsAlreadyExists(err error) bool { return hasCode(err, alreadyExistsCodes) }
 
 // IsAccessDenied tells whether AWS refuses us: a missing permission, or missing, wrong or expired credentials.
 func IsAccessDenied(err error) bool {

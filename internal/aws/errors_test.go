@@ -9,6 +9,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -51,10 +53,16 @@ func TestClassify(t *testing.T) {
 		"deadline":           {"the call may have taken effect", fmt.Errorf("starting: %w", context.DeadlineExceeded), larderaws.IsOutcomeUnknown, larderaws.Wait},
 		"EC2 not found":      {"what that means is for the caller to say", api("InvalidSnapshot.NotFound"), larderaws.IsNotFound, larderaws.Retry},
 		"EBS not found":      {"what that means is for the caller to say", response(404, &ebstypes.ResourceNotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
+		"no parameter":       {"what that means is for the caller to say", response(400, &ssmtypes.ParameterNotFound{}), larderaws.IsNotFound, larderaws.Retry},
+		"no template":        {"what that means is for the caller to say", api("InvalidLaunchTemplateId.NotFound"), larderaws.IsNotFound, larderaws.Retry},
+		"parameter exists":   {"whose it is, the caller must see", response(400, &ssmtypes.ParameterAlreadyExists{}), larderaws.IsAlreadyExists, larderaws.Retry},
+		"parameter busy":     {"another update of it will end", response(400, &ssmtypes.TooManyUpdates{}), larderaws.IsThrottled, larderaws.Wait},
+		"bad parameter name": {"the same name is refused again", response(400, &ssmtypes.HierarchyLevelLimitExceededException{}), nil, larderaws.Stalled},
 		"token conflict":     {"the next attempt has another token", response(409, &ebstypes.ConflictException{}), larderaws.IsTokenConflict, larderaws.Retry},
 		"no such key":        {"the key's name must be mended", response(404, &ebstypes.ResourceNotFoundException{Reason: ebstypes.ResourceNotFoundExceptionReasonDependencyResourceNotFound}), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"disabled key":       {"a person disabled it", response(400, &ebstypes.ValidationException{Reason: ebstypes.ValidationExceptionReasonInvalidCustomerKey}), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"key denied":         {"the key's policy must let us", response(403, &ebstypes.AccessDeniedException{Reason: ebstypes.AccessDeniedExceptionReasonDependencyAccessDenied}), larderaws.IsAccessDenied, larderaws.Stalled},
+		"no KMS key":         {"what that means is for the caller to say", response(400, &kmstypes.NotFoundException{}), larderaws.IsNotFound, larderaws.Retry},
 		"KMS: disabled key":  {"KMS has codes of its own", api("DisabledException"), larderaws.IsKeyUnusable, larderaws.Stalled},
 		"copies under way":   {"some of them will complete", api("ResourceLimitExceeded"), larderaws.IsThrottled, larderaws.Wait},
 		"fast restore quota": {"only a person can raise it", api("FastSnapshotRestoreLimitExceeded"), nil, larderaws.Stalled},
@@ -67,7 +75,7 @@ func TestClassify(t *testing.T) {
 		"an unknown refusal": {"a 400 has no effect", response(400, api("Surprise")), nil, larderaws.Retry},
 	}
 	predicates := map[string]func(error) bool{
-		"IsNotFound": larderaws.IsNotFound, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
+		"IsNotFound": larderaws.IsNotFound, "IsAlreadyExists": larderaws.IsAlreadyExists, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
 		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsKeyUnusable": larderaws.IsKeyUnusable, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
 	}
 	for name, c := range cases {

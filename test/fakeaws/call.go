@@ -14,10 +14,28 @@ const maxBody = 1 << 20
 
 // action is one modelled call of one service.
 type action struct {
-	service protocol
-	name    string
+	api
+	// name is the operation's, preceded by the service where two have one of the same name.
+	name string
 	// serve decodes the request strictly and carries it out.
 	serve func(s *Server, r *http.Request, body []byte) (answer, error)
+}
+
+// api is one service as its clients see it.
+type api struct {
+	protocol protocol
+	// service is the name in a signature's scope and before the colon of a permission.
+	service string
+	// version is a date that a query names.
+	version string
+}
+
+// permission is what a caller's policy must allow.
+func (a action) permission() string {
+	if strings.Contains(a.name, ":") {
+		return a.name
+	}
+	return a.service + ":" + a.name
 }
 
 // answer is a successful HTTP response.
@@ -60,7 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	fault := s.takeFault(call.name)
 	if err := s.disturb(r, call, fault); err != nil {
-		s.refuse(w, call.service, err)
+		s.refuse(w, call.protocol, err)
 		return
 	}
 	result, err := s.carryOut(call, r, body)
@@ -69,7 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if err != nil {
-		s.refuse(w, call.service, err)
+		s.refuse(w, call.protocol, err)
 		return
 	}
 	if fault != nil && fault.Kind == Corrupt && len(result.body) > 0 {
@@ -89,20 +107,24 @@ func (s *Server) carryOut(call action, r *http.Request, body []byte) (answer, er
 		return answer{}, err
 	}
 	if slices.Contains(s.options.Denied, call.name) {
-		return answer{}, denied.of(call.service, "User: %s is not authorized to perform: %s:%s", s.callerARN(), call.service, call.name)
+		return answer{}, denied.of(call.protocol, "User: %s is not authorized to perform: %s", s.callerARN(), call.permission())
 	}
 	return call.serve(s, r, body)
 }
 
 // identify finds the action that a request asks for.
 func (s *Server) identify(r *http.Request, body []byte) (action, error) {
-	if protocolOf(r) == restJSON {
+	switch protocolOf(r) {
+	case restJSON:
 		return identifyREST(r)
+	case awsJSON:
+		return identifyJSON(r)
+	default:
+		return identifyQuery(r, body)
 	}
-	return identifyQuery(r, body)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, service protocol, err error) {
+func (s *Server) refuse(w http.ResponseWriter, in protocol, err error) {
 	var refusal *apiError
 	if !errors.As(err, &refusal) {
 		s.mu.Lock()
@@ -110,7 +132,7 @@ func (s *Server) refuse(w http.ResponseWriter, service protocol, err error) {
 		s.mu.Unlock()
 		refusal = &apiError{status: http.StatusBadRequest, code: "UnknownOperation", message: "fakeaws does not model this: " + err.Error()}
 	}
-	service.write(w, refusal)
+	in.write(w, refusal)
 }
 
 func (s *Server) callerARN() string {
@@ -121,8 +143,11 @@ func protocolOf(r *http.Request) protocol {
 	if strings.HasPrefix(r.URL.Path, "/snapshots") {
 		return restJSON
 	}
-	if strings.Contains(r.Header.Get("Authorization"), "/sts/aws4_request") {
-		return awsQuery
+	if r.Header.Get(targetHeader) != "" {
+		return awsJSON
 	}
-	return ec2Query
+	if strings.Contains(r.Header.Get("Authorization"), "/ec2/aws4_request") {
+		return ec2Query
+	}
+	return awsQuery
 }

@@ -86,4 +86,56 @@
 //	a snapshot with fast restores: InvalidSnapshot.InUse        measured: aws-nuke issue 453; manage-fsr-enable says otherwise
 //	GetCallerIdentity needs no permission                       documented: API_GetCallerIdentity
 //	Signature Version 4 is verified, its time is not            documented; skipping the time suits fake clocks
+//
+// Beside snapshots there is what names, publishes, protects and pulls them: launch templates and Auto Scaling groups,
+// SSM parameters, KMS keys, tokens of ECR. The services that speak awsJson 1.1 must send what the SDK would write of
+// what was understood. Of a call that has more members than are modelled, the table of actions names those that are.
+//
+//	behaviour                                                   known from
+//	----------------------------------------------------------  ------------------------------------------------
+//	SSM: an absent parameter: ParameterNotFound                 documented: API_GetParameter
+//	its tags: InvalidResourceId                                 documented: API_ListTagsForResource
+//	PutParameter without Overwrite: ParameterAlreadyExists      documented: API_PutParameter
+//	a new parameter has a type; overwriting needs none          assumed, moto agrees
+//	tags and Overwrite exclude each other: ValidationException  documented: API_PutParameter; the code is assumed, moto agrees
+//	overwriting keeps the tags                                  assumed, moto agrees
+//	names: letters, digits, ".-_", "/" first in a hierarchy     documented: API_PutParameter
+//	up to 15 levels: HierarchyLevelLimitExceededException       documented: API_PutParameter
+//	up to 1,011 characters with the ARN before the name         documented: API_PutParameter
+//	no "aws" or "ssm" in front; /aws/: AccessDeniedException    documented: API_PutParameter; the code is assumed, moto agrees
+//	a standard value has 1 to 4,096 bytes and no "{{"           documented: API_PutParameter; that bytes count is assumed
+//	the version counts the values                               documented: API_Parameter
+//	50 tags, keys up to 128 and values up to 256 characters     documented: API_AddTagsToResource, API_Tag
+//	KMS: a key by its id, ARN, alias or alias's ARN             documented: API_DescribeKey
+//	an absent one, or another Region's: NotFoundException       documented: API_DescribeKey; for an ARN assumed
+//	a disabled key is described                                 documented: key-state
+//	ECR: a token is AWS:password in base64, for 12 hours        documented: API_GetAuthorizationToken
+//	every token has a password of its own                       assumed; Options.RegistryPassword fixes it
+//	a token is for all accounts' registries in its Region       documented: API_GetAuthorizationToken
+//	ECR public gives tokens in us-east-1 only                   documented: public-registry-auth; the error code is assumed
+//	launch templates: names of 3 to 128 characters, each once   documented: API_CreateLaunchTemplate, errors-overview
+//	the first version is the default until another is made it   documented: API_ModifyLaunchTemplate
+//	versions are numbered from 1 and never change               documented: API_CreateLaunchTemplateVersion
+//	the same client token gives the first answer again          documented: ec2-api-idempotency
+//	with other parameters: IdempotentParameterMismatch          documented: ec2-api-idempotency
+//	a template by id or name, not both                          documented: API_DescribeLaunchTemplateVersions; the code is assumed
+//	without one: $Latest and $Default of all, no numbers        documented: API_DescribeLaunchTemplateVersions
+//	a version that is both is listed once                       assumed
+//	the latest version is listed first                          assumed
+//	one absent version or template fails the whole call         documented: errors-overview
+//	pages of 1 to 200, of 200 by default                        documented: API_DescribeLaunchTemplates; the default is assumed
+//	no pages of ids or names                                    assumed
+//	a snapshot that a template names need not exist             assumed
+//	a template that a group names can be deleted                assumed
+//	Auto Scaling: a group has a template or a policy            documented: API_CreateAutoScalingGroup
+//	template and version must exist: ValidationError            assumed
+//	a group answers with its template's id and name             assumed, moto agrees
+//	and with the version as it was given, or none               assumed; none means $Default: API_LaunchTemplateSpecification
+//	an override may have a launch template of its own           documented: API_LaunchTemplateOverrides
+//	a new template replaces the policy, and vice versa          assumed
+//	an absent group: ValidationError; by name not listed        assumed, moto agrees
+//	a group with instances: ResourceInUse, unless forced        documented: API_DeleteAutoScalingGroup
+//	instances name the version they were launched with          documented: API_Instance
+//	pages of 1 to 100, of 50 by default                         documented: API_DescribeAutoScalingGroups
+//	an error has its code in __type (awsJson 1.1)               documented: smithy.io, AWS JSON 1.1 protocol
 package fakeaws

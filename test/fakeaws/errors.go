@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// protocol is how a service writes its errors.
+// protocol is how a service reads its calls and writes its errors.
 type protocol string
 
-// The protocols, by the name of the service in a signature's scope.
+// The protocols, by their names at https://smithy.io/2.0/aws/protocols/index.html
 const (
-	restJSON protocol = "ebs"
-	ec2Query protocol = "ec2"
-	awsQuery protocol = "sts"
+	restJSON protocol = "restJson1"
+	awsJSON  protocol = "awsJson1_1"
+	ec2Query protocol = "ec2Query"
+	awsQuery protocol = "awsQuery"
 )
 
 // apiError is a refusal as AWS writes it.
@@ -29,6 +30,11 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
+// refused is an error of a service other than EBS and EC2, which answer a refusal with 400.
+func refused(code, format string, args ...any) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: code, message: fmt.Sprintf(format, args...)}
+}
+
 func validation(reason, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: "ValidationException", reason: reason, message: fmt.Sprintf(format, args...)}
 }
@@ -37,30 +43,35 @@ func ec2Error(code, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: code, message: fmt.Sprintf(format, args...)}
 }
 
-// A common failure has a status and a code of its own in every service.
+// A common failure has a status and a code of its own in every protocol.
 var (
 	denied = failure{
 		restJSON: {http.StatusForbidden, "AccessDeniedException"},
+		awsJSON:  {http.StatusBadRequest, "AccessDeniedException"},
 		ec2Query: {http.StatusForbidden, "UnauthorizedOperation"},
 		awsQuery: {http.StatusForbidden, "AccessDenied"},
 	}
 	throttled = failure{
 		restJSON: {http.StatusBadRequest, "RequestThrottledException"},
+		awsJSON:  {http.StatusBadRequest, "ThrottlingException"},
 		ec2Query: {http.StatusServiceUnavailable, "RequestLimitExceeded"},
 		awsQuery: {http.StatusBadRequest, "Throttling"},
 	}
 	failed = failure{
 		restJSON: {http.StatusInternalServerError, "InternalServerException"},
+		awsJSON:  {http.StatusInternalServerError, "InternalServerError"},
 		ec2Query: {http.StatusInternalServerError, "InternalError"},
 		awsQuery: {http.StatusInternalServerError, "InternalFailure"},
 	}
 	unauthenticated = failure{
 		restJSON: {http.StatusForbidden, "UnrecognizedClientException"},
+		awsJSON:  {http.StatusBadRequest, "UnrecognizedClientException"},
 		ec2Query: {http.StatusUnauthorized, "AuthFailure"},
 		awsQuery: {http.StatusForbidden, "InvalidClientTokenId"},
 	}
 	wronglySigned = failure{
 		restJSON: {http.StatusForbidden, "InvalidSignatureException"},
+		awsJSON:  {http.StatusBadRequest, "InvalidSignatureException"},
 		ec2Query: {http.StatusForbidden, "SignatureDoesNotMatch"},
 		awsQuery: {http.StatusForbidden, "SignatureDoesNotMatch"},
 	}
@@ -87,6 +98,10 @@ func (p protocol) write(w http.ResponseWriter, e *apiError) {
 		}
 		// A map of strings always encodes.
 		body, _ = json.Marshal(fields)
+	case awsJSON:
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		// A map of strings always encodes.
+		body, _ = json.Marshal(map[string]string{"__type": e.code, "message": e.message})
 	case awsQuery:
 		w.Header().Set("Content-Type", "text/xml")
 		body = []byte("<ErrorResponse><Error><Type>Sender</Type><Code>" + e.code + "</Code><Message>" + escapeXML(e.message) + "</Message></Error><RequestId>fakeaws</RequestId></ErrorResponse>")

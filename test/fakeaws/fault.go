@@ -30,7 +30,7 @@ const (
 
 // Fault is what goes wrong with which calls.
 type Fault struct {
-	// Action is the name of the call, like "PutSnapshotBlock".
+	// Action is the name of the call, like "PutSnapshotBlock". That of ECR public is "ecr-public:GetAuthorizationToken".
 	Action string
 	Kind   Kind
 	// Skip lets so many calls pass first.
@@ -88,11 +88,11 @@ func (s *Server) disturb(r *http.Request, call action, fault *Fault) error {
 	}
 	switch fault.Kind {
 	case Throttle:
-		return throttled.of(call.service, "Request limit exceeded.")
+		return throttled.of(call.protocol, "Request limit exceeded.")
 	case ServerError:
-		return failed.of(call.service, "An internal error has occurred.")
+		return failed.of(call.protocol, "An internal error has occurred.")
 	case Denied:
-		return denied.of(call.service, "User: %s is not authorized to perform: %s:%s", s.callerARN(), call.service, call.name)
+		return denied.of(call.protocol, "User: %s is not authorized to perform: %s", s.callerARN(), call.permission())
 	case Error:
 		return &apiError{status: fault.Status, code: fault.Code, message: fault.Message, reason: fault.Reason}
 	case Delay:

@@ -17,11 +17,11 @@ import (
 
 // learn asks the SDK for the wire names of an input's leaves: it sends an input whose every leaf has a value of
 // its own, and looks for those values in the form that the SDK wrote. So the double cannot drift from the SDK.
-func learn[In any](send func(context.Context, *In) error) wireNames {
+func learn[In any](send func(context.Context, *In) error, members []string) wireNames {
 	input := new(In)
 	root := reflect.ValueOf(input).Elem()
-	var given probe
-	given.fill(root, nil)
+	given := probe{members: members}
+	given.fill(root, nil, "")
 	names := wireNames{}
 	for key, value := range written(send, input) {
 		if value == "false" {
@@ -72,6 +72,8 @@ func setBoolean(root reflect.Value, path []int, value bool) {
 
 // probe numbers the leaves of an input.
 type probe struct {
+	// members are the paths of names to fill, with all that is below them; none means everything.
+	members []string
 	// leaves are the paths to the leaves.
 	leaves [][]int
 	// booleans are the numbers of the leaves whose value cannot carry one. They are told apart one after another.
@@ -81,23 +83,25 @@ type probe struct {
 const probePrefix = "1000"
 
 // fill gives every leaf below v its number as a value, and every list one element.
-func (p *probe) fill(v reflect.Value, path []int) {
+func (p *probe) fill(v reflect.Value, path []int, name string) {
 	value := probePrefix + strconv.Itoa(len(p.leaves))
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				p.fill(v.Field(i), append(slices.Clone(path), i))
+			field := v.Type().Field(i)
+			below := strings.TrimPrefix(name+"."+field.Name, ".")
+			if field.IsExported() && p.wants(below) {
+				p.fill(v.Field(i), append(slices.Clone(path), i), below)
 			}
 		}
 		return
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		p.fill(v.Index(0), append(slices.Clone(path), element))
+		p.fill(v.Index(0), append(slices.Clone(path), element), name)
 		return
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		p.fill(v.Elem(), path)
+		p.fill(v.Elem(), path, name)
 		return
 	case reflect.String:
 		v.SetString(value)
@@ -113,6 +117,13 @@ func (p *probe) fill(v reflect.Value, path []int) {
 		panic(fmt.Sprintf("fakeaws: no value for a leaf of type %s", v.Type()))
 	}
 	p.leaves = append(p.leaves, path)
+}
+
+// wants tells whether a member is among the wanted ones, or above or below one.
+func (p *probe) wants(name string) bool {
+	return len(p.members) == 0 || slices.ContainsFunc(p.members, func(member string) bool {
+		return strings.HasPrefix(name+".", member+".") || strings.HasPrefix(member+".", name+".")
+	})
 }
 
 // leaf returns the number of the leaf that has this value.

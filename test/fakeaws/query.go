@@ -14,34 +14,52 @@ import (
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Versions of the query APIs: https://docs.aws.amazon.com/AWSEC2/latest/APIReference and STS's.
-const (
-	ec2Version = "2016-11-15"
-	stsVersion = "2011-06-15"
+// The query APIs. Their versions: https://docs.aws.amazon.com/AWSEC2/latest/APIReference, STS's, Auto Scaling's.
+var (
+	ec2API         = api{protocol: ec2Query, service: "ec2", version: "2016-11-15"}
+	stsAPI         = api{protocol: awsQuery, service: "sts", version: "2011-06-15"}
+	autoScalingAPI = api{protocol: awsQuery, service: "autoscaling", version: "2011-01-01"}
 )
 
-// queryActions are the modelled calls of EC2 and STS by name.
+// queryActions are the modelled calls of EC2, Auto Scaling and STS by name.
 var queryActions = func() map[string]action {
 	ec2Probe := ec2.New(ec2.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
 	stsProbe := sts.New(sts.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
+	scalingProbe := autoscaling.New(autoscaling.Options{Region: "probe", HTTPClient: recorder{}, Retryer: aws.NopRetryer{}, Credentials: probeCredentials})
 	actions := map[string]action{}
 	for _, a := range []action{
-		queryAction(ec2Query, ec2Version, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
-		queryAction(ec2Query, ec2Version, "DeleteSnapshot", ec2Probe.DeleteSnapshot, (*Server).deleteSnapshot),
-		queryAction(ec2Query, ec2Version, "CopySnapshot", ec2Probe.CopySnapshot, (*Server).copySnapshot),
-		queryAction(ec2Query, ec2Version, "CreateTags", ec2Probe.CreateTags, (*Server).createTags),
-		queryAction(ec2Query, ec2Version, "DeleteTags", ec2Probe.DeleteTags, (*Server).deleteTags),
-		queryAction(ec2Query, ec2Version, "ModifySnapshotAttribute", ec2Probe.ModifySnapshotAttribute, (*Server).modifySnapshotAttribute),
-		queryAction(ec2Query, ec2Version, "DescribeSnapshotAttribute", ec2Probe.DescribeSnapshotAttribute, (*Server).describeSnapshotAttribute),
-		queryAction(ec2Query, ec2Version, "EnableFastSnapshotRestores", ec2Probe.EnableFastSnapshotRestores, (*Server).enableFastSnapshotRestores),
-		queryAction(ec2Query, ec2Version, "DisableFastSnapshotRestores", ec2Probe.DisableFastSnapshotRestores, (*Server).disableFastSnapshotRestores),
-		queryAction(ec2Query, ec2Version, "DescribeFastSnapshotRestores", ec2Probe.DescribeFastSnapshotRestores, (*Server).describeFastSnapshotRestores),
-		queryAction(ec2Query, ec2Version, "DescribeRegions", ec2Probe.DescribeRegions, (*Server).describeRegions),
-		queryAction(awsQuery, stsVersion, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
+		queryAction(ec2API, "DescribeSnapshots", ec2Probe.DescribeSnapshots, (*Server).describeSnapshots),
+		queryAction(ec2API, "DeleteSnapshot", ec2Probe.DeleteSnapshot, (*Server).deleteSnapshot),
+		queryAction(ec2API, "CopySnapshot", ec2Probe.CopySnapshot, (*Server).copySnapshot),
+		queryAction(ec2API, "CreateTags", ec2Probe.CreateTags, (*Server).createTags),
+		queryAction(ec2API, "DeleteTags", ec2Probe.DeleteTags, (*Server).deleteTags),
+		queryAction(ec2API, "ModifySnapshotAttribute", ec2Probe.ModifySnapshotAttribute, (*Server).modifySnapshotAttribute),
+		queryAction(ec2API, "DescribeSnapshotAttribute", ec2Probe.DescribeSnapshotAttribute, (*Server).describeSnapshotAttribute),
+		queryAction(ec2API, "EnableFastSnapshotRestores", ec2Probe.EnableFastSnapshotRestores, (*Server).enableFastSnapshotRestores),
+		queryAction(ec2API, "DisableFastSnapshotRestores", ec2Probe.DisableFastSnapshotRestores, (*Server).disableFastSnapshotRestores),
+		queryAction(ec2API, "DescribeFastSnapshotRestores", ec2Probe.DescribeFastSnapshotRestores, (*Server).describeFastSnapshotRestores),
+		queryAction(ec2API, "DescribeRegions", ec2Probe.DescribeRegions, (*Server).describeRegions),
+		queryAction(ec2API, "CreateLaunchTemplate", ec2Probe.CreateLaunchTemplate, (*Server).createLaunchTemplate,
+			append([]string{"ClientToken", "DryRun", "LaunchTemplateName", "TagSpecifications", "VersionDescription"}, templateMembers...)...),
+		queryAction(ec2API, "CreateLaunchTemplateVersion", ec2Probe.CreateLaunchTemplateVersion, (*Server).createLaunchTemplateVersion,
+			append([]string{"ClientToken", "DryRun", "LaunchTemplateId", "LaunchTemplateName", "VersionDescription"}, templateMembers...)...),
+		queryAction(ec2API, "ModifyLaunchTemplate", ec2Probe.ModifyLaunchTemplate, (*Server).modifyLaunchTemplate),
+		queryAction(ec2API, "DeleteLaunchTemplate", ec2Probe.DeleteLaunchTemplate, (*Server).deleteLaunchTemplate),
+		queryAction(ec2API, "DescribeLaunchTemplates", ec2Probe.DescribeLaunchTemplates, (*Server).describeLaunchTemplates,
+			"DryRun", "LaunchTemplateIds", "LaunchTemplateNames", "MaxResults", "NextToken"),
+		queryAction(ec2API, "DescribeLaunchTemplateVersions", ec2Probe.DescribeLaunchTemplateVersions, (*Server).describeLaunchTemplateVersions,
+			"DryRun", "LaunchTemplateId", "LaunchTemplateName", "Versions", "MaxResults", "NextToken"),
+		queryAction(autoScalingAPI, "CreateAutoScalingGroup", scalingProbe.CreateAutoScalingGroup, (*Server).createAutoScalingGroup, groupMembers...),
+		queryAction(autoScalingAPI, "UpdateAutoScalingGroup", scalingProbe.UpdateAutoScalingGroup, (*Server).updateAutoScalingGroup, groupMembers...),
+		queryAction(autoScalingAPI, "DeleteAutoScalingGroup", scalingProbe.DeleteAutoScalingGroup, (*Server).deleteAutoScalingGroup),
+		queryAction(autoScalingAPI, "DescribeAutoScalingGroups", scalingProbe.DescribeAutoScalingGroups, (*Server).describeAutoScalingGroups,
+			"AutoScalingGroupNames", "MaxRecords", "NextToken"),
+		queryAction(stsAPI, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a
 	}
@@ -60,23 +78,25 @@ func identifyQuery(r *http.Request, body []byte) (action, error) {
 	return found, nil
 }
 
-// queryAction models one call, whose parameters' names on the wire are learnt from the SDK.
+// queryAction models one call, whose parameters' names on the wire are learnt from the SDK. With members only
+// those and what is below them is modelled; a member of a member follows it with a dot.
 func queryAction[In, Out, O any](
-	service protocol, version, name string,
+	of api, name string,
 	call func(context.Context, *In, ...func(*O)) (*Out, error),
 	serve func(s *Server, region string, in *In) (any, error),
+	members ...string,
 ) action {
 	parameters := learn(func(ctx context.Context, input *In) error {
 		_, err := call(ctx, input)
 		return err
-	})
-	return action{service: service, name: name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
+	}, members)
+	return action{api: of, name: name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
 			return answer{}, unmodelled("%s: the body is no form: %v", name, err)
 		}
-		if got := form.Get("Version"); got != version {
-			return answer{}, unmodelled("%s: version %q instead of %s", name, got, version)
+		if got := form.Get("Version"); got != of.version {
+			return answer{}, unmodelled("%s: version %q instead of %s", name, got, of.version)
 		}
 		input := new(In)
 		if err := parameters.decode(name, form, reflect.ValueOf(input).Elem()); err != nil {

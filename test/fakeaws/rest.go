@@ -16,6 +16,8 @@ import (
 	"github.com/aws/smithy-go/traits"
 )
 
+var ebsAPI = api{protocol: restJSON, service: "ebs"}
+
 // restActions are all calls of the EBS direct API.
 var restActions = []restRoute{
 	restAction[ebs.StartSnapshotInput](schemas.StartSnapshot, schemas.StartSnapshotRequest, (*Server).startSnapshot),
@@ -70,7 +72,7 @@ func restAction[In any](operation, input *smithy.Schema, serve func(s *Server, r
 		panic("fakeaws: the SDK has no HTTP binding of " + operation.ID().String())
 	}
 	route := restRoute{method: binding.Method, path: strings.Split(binding.URI, "/")}
-	route.action = action{service: restJSON, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
+	route.action = action{api: ebsAPI, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		decoded := new(In)
 		decoding := restDecoder{request: r, body: body, input: reflect.ValueOf(decoded).Elem()}
 		decoding.labels, _ = route.labels(r)

@@ -49,6 +49,8 @@ type Options struct {
 	Denied []string
 	// Dir keeps block data in files, by default it is in memory.
 	Dir string
+	// RegistryPassword is the password of every token that ECR gives; by default each has one of its own.
+	RegistryPassword string
 	// OnCall is called when a call has arrived, before anything is done about it; the call waits for it.
 	OnCall func(action string)
 }
@@ -64,14 +66,21 @@ type Server struct {
 	mu        sync.Mutex
 	snapshots map[string]*snapshot
 	// keys are by their ARNs, without the default ones.
-	keys       map[string]Key
-	started    int
-	tokens     map[string]startedBy
-	faults     []*Fault
-	unmodelled []string
-	calls      map[string]int
-	inFlight   map[string]int
-	mostAtOnce map[string]int
+	keys           map[string]Key
+	parameters     map[inRegion]*Parameter
+	registryTokens []RegistryToken
+	// templates are in the order of their creation.
+	templates     []*launchTemplate
+	templatesMade int
+	groups        []*autoScalingGroup
+	remembered    map[string]remembered
+	started       int
+	tokens        map[string]startedBy
+	faults        []*Fault
+	unmodelled    []string
+	calls         map[string]int
+	inFlight      map[string]int
+	mostAtOnce    map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }
@@ -101,6 +110,8 @@ func New(options Options) (*Server, error) {
 		blocks:     newBlockStore(options.Dir),
 		snapshots:  map[string]*snapshot{},
 		keys:       map[string]Key{},
+		parameters: map[inRegion]*Parameter{},
+		remembered: map[string]remembered{},
 		tokens:     map[string]startedBy{},
 		calls:      map[string]int{},
 		inFlight:   map[string]int{},

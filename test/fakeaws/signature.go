@@ -18,7 +18,7 @@ func (s *Server) authenticate(r *http.Request, body []byte, call action) error {
 	given := r.Header.Get("Authorization")
 	parameters, ok := strings.CutPrefix(given, "AWS4-HMAC-SHA256 ")
 	if !ok {
-		return unauthenticated.of(call.service, "The request has no AWS Signature Version 4.")
+		return unauthenticated.of(call.protocol, "The request has no AWS Signature Version 4.")
 	}
 	fields := map[string]string{}
 	for _, field := range strings.Split(parameters, ",") {
@@ -27,25 +27,25 @@ func (s *Server) authenticate(r *http.Request, body []byte, call action) error {
 	}
 	scope := strings.Split(fields["Credential"], "/")
 	if len(scope) != 5 || scope[0] != AccessKeyID {
-		return unauthenticated.of(call.service, "The security token included in the request is invalid.")
+		return unauthenticated.of(call.protocol, "The security token included in the request is invalid.")
 	}
 	region := regionOf(r)
 	if !s.enabled(region) {
 		// The Region knows nothing of the account, so it cannot say more.
-		return unauthenticated.of(call.service, "AWS was not able to validate the provided access credentials")
+		return unauthenticated.of(call.protocol, "AWS was not able to validate the provided access credentials")
 	}
-	if service := scope[3]; service != string(call.service) {
-		return wronglySigned.of(call.service, "Credential should be scoped to %s, not %s.", call.service, service)
+	if service := scope[3]; service != call.service {
+		return wronglySigned.of(call.protocol, "Credential should be scoped to %s, not %s.", call.service, service)
 	}
 	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil {
-		return wronglySigned.of(call.service, "The request has no valid X-Amz-Date.")
+		return wronglySigned.of(call.protocol, "The request has no valid X-Amz-Date.")
 	}
 	again := onlySigned(r, strings.Split(fields["SignedHeaders"], ";"))
 	err = v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
-		again, payloadHash(r, body), string(call.service), region, signed)
+		again, payloadHash(r, body), call.service, region, signed)
 	if err != nil || again.Header.Get("Authorization") != given {
-		return wronglySigned.of(call.service, "The request signature we calculated does not match the signature you provided.")
+		return wronglySigned.of(call.protocol, "The request signature we calculated does not match the signature you provided.")
 	}
 	return nil
 }

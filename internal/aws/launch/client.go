@@ -1,0 +1,24 @@
+// Package launch tells which snapshots new instances may boot from by way of launch templates: a snapshot that one
+// of them names must not be collected. It only reads.
+package launch
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
+)
+
+// Client reads the launch templates and Auto Scaling groups of one account in one Region. It is safe for concurrent
+// use.
+type Client struct {
+	ec2         *ec2.Client
+	autoscaling *autoscaling.Client
+}
+
+// New returns a client for the configuration's Region.
+func New(cfg aws.Config) *Client {
+	cfg = larderaws.ForControl(cfg)
+	return &Client{ec2: ec2.NewFromConfig(cfg), autoscaling: autoscaling.NewFromConfig(cfg)}
+}
