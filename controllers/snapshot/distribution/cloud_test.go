@@ -30,6 +30,8 @@ type cloud struct {
 	// hide is for how long a new copy is not listed, copying how long it takes, and step how long each state of a
 	// fast restore lasts.
 	hide, copying, step time.Duration
+	// unlisted hides all copies from Find.
+	unlisted bool
 	// spoil tells whether a new copy ends in an error.
 	spoil func(region string) bool
 	// before may fail a call without an effect, and after may lose its answer; where is the Region it is about.
@@ -307,7 +309,7 @@ func (e elsewhere) Find(_ context.Context, tags map[string]string) (found []ebs.
 		}
 		e.lastLook[e.region+tags[ebs.TagSourceID]] = e.clock.Now()
 		for _, s := range e.snapshots {
-			visible := s.region == e.region && !e.clock.Now().Before(s.visibleAt)
+			visible := s.region == e.region && !e.unlisted && !e.clock.Now().Before(s.visibleAt)
 			for key, value := range tags {
 				visible = visible && s.Tags[key] == value
 			}
@@ -346,9 +348,24 @@ func (e elsewhere) Delete(_ context.Context, id string) error {
 	})
 }
 
-func (e elsewhere) Describe(_ context.Context, keyID string) (found kms.Key, err error) {
-	err = e.read(e.region, "DescribeKey", func() error {
-		key, ok := e.keys[keyID]
+func (e elsewhere) Describe(_ context.Context, id string) (found ebs.Snapshot, err error) {
+	err = e.read(e.region, "Describe", func() error {
+		s := e.snapshots[id]
+		if s == nil || s.region != e.region || e.clock.Now().Before(s.visibleAt) {
+			return awsError("InvalidSnapshot.NotFound")
+		}
+		found = e.show(s)
+		return nil
+	})
+	return found, err
+}
+
+// keys are those of one Region.
+type keys elsewhere
+
+func (k keys) Describe(_ context.Context, keyID string) (found kms.Key, err error) {
+	err = k.read(k.region, "DescribeKey", func() error {
+		key, ok := k.keys[keyID]
 		if !ok {
 			return awsError("NotFoundException")
 		}

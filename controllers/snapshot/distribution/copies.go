@@ -3,6 +3,7 @@ package distribution
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,7 +67,7 @@ func (p *pass) observeRegion(ctx context.Context, r *regionPass) {
 			return
 		}
 	}
-	found, err := p.Elsewhere(f.region).Find(ctx, p.copyIdentity())
+	found, err := p.findCopies(ctx, f)
 	if err != nil {
 		f.unseen = awsProblem(fmt.Errorf("looking for the copy in %s: %w", f.region, err))
 		if unusable, _ := p.judgeRegion(ctx, f.region); unusable != nil {
@@ -78,6 +79,26 @@ func (p *pass) observeRegion(ctx context.Context, r *regionPass) {
 	if !live && len(found) == 0 && r.wanted.KMSKeyID != "" {
 		f.unusable, f.unseen = p.judgeKey(ctx, f.region, r.wanted.KMSKeyID)
 	}
+}
+
+// findCopies looks by tags, and by id for what the list does not show yet. All that it returns carries the tags.
+func (p *pass) findCopies(ctx context.Context, f *copyFacts) ([]ebs.Snapshot, error) {
+	tags := p.copyIdentity()
+	found, err := p.Elsewhere(f.region).Find(ctx, tags)
+	if err != nil || f.record == nil || f.record.SnapshotID == "" {
+		return found, err
+	}
+	if slices.ContainsFunc(found, func(s ebs.Snapshot) bool { return s.ID == f.record.SnapshotID }) {
+		return found, nil
+	}
+	recorded, err := p.Elsewhere(f.region).Describe(ctx, f.record.SnapshotID)
+	if larderaws.IsNotFound(err) {
+		return found, nil
+	}
+	if err == nil && hasTags(recorded.Tags, tags) {
+		found = append(found, recorded)
+	}
+	return found, err
 }
 
 // judgeRegion returns why there can be no copies in a Region, or else why that is not known.

@@ -302,3 +302,12 @@ func TestTagsThatAreReadLateForgetNoRegion(t *testing.T) {
 		t.Errorf("the snapshot was %q", got)
 	}
 }
+
+// TestACopyThatTheListNeverShowsIsKnownByItsID: making it again and again would cost each time.
+func TestACopyThatTheListNeverShowsIsKnownByItsID(t *testing.T) {
+	w := newWorld(t, larderv1alpha1.ImageCacheSnapshotSpec{Copies: copiesIn("us-west-2")})
+	w.cloud.unlisted = true
+	if got := states(w.settle())["us-west-2"]; got != larderv1alpha1.CopyCompleted || w.cloud.writes["Copy"] != 1 {
+		t.Errorf("%s after %d calls", got, w.cloud.writes["Copy"])
+	}
+}

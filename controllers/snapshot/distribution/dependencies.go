@@ -34,6 +34,8 @@ type Copies interface {
 	// Find returns the snapshots that carry all of these tags, the oldest first. One of the last ebs.AppearsWithin
 	// may be absent.
 	Find(ctx context.Context, tags map[string]string) ([]ebs.Snapshot, error)
+	// Describe returns one, or an error for which IsNotFound of internal/aws holds.
+	Describe(ctx context.Context, id string) (ebs.Snapshot, error)
 	// Copy starts a copy and returns its id. It is never repeated when its outcome is unknown.
 	Copy(ctx context.Context, input ebs.CopyInput) (string, error)
 	// Delete deletes one; a snapshot that does not exist is no error.

@@ -191,6 +191,15 @@ func (d *Distributor) identity(object *larderv1alpha1.ImageCacheSnapshot) map[st
 	}
 }
 
+func hasTags(tags, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if tags[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
 // lockedPatch is a merge patch that fails if anyone wrote in between, since it replaces lists whole.
 func lockedPatch(before client.Object) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

@@ -24,8 +24,9 @@
 //	                         └──────────────────────────────────────────┘
 //	                            found no longer (PENDING likewise)
 //
-// From every state, a copy that is found by its tags is adopted. From STARTING another one is asked for only when the
-// outcome of the last call must have become visible, and then only after a look.
+// From every state, a copy that is found by its tags is adopted; one whose id is known is looked for by that, too. From
+// STARTING another one is asked for only when the outcome of the last call must have become visible, and then only
+// after a look.
 //
 // In the steady state a pass reads, and changes nothing: one Find for each Region of spec.copies; one SharedWith for
 // the current revision if it is shared and one for each superseded revision that was; one FastRestores for all

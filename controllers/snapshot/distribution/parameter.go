@@ -41,10 +41,5 @@ func (d *Distributor) withdrawParameter(ctx context.Context, object *larderv1alp
 }
 
 func (d *Distributor) ownsParameter(object *larderv1alpha1.ImageCacheSnapshot, parameter ssm.Parameter) bool {
-	for key, value := range d.identity(object) {
-		if parameter.Tags[key] != value {
-			return false
-		}
-	}
-	return true
+	return hasTags(parameter.Tags, d.identity(object))
 }

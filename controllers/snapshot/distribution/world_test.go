@@ -87,7 +87,7 @@ func (w *world) distributor() *Distributor {
 	return &Distributor{
 		Home: w.cloud, FastRestores: w.cloud, Parameters: w.cloud,
 		Elsewhere: func(region string) Copies { return elsewhere{w.cloud, region} },
-		Keys:      func(region string) Keys { return elsewhere{w.cloud, region} },
+		Keys:      func(region string) Keys { return keys{w.cloud, region} },
 		Client:    w.live, Reader: w.live, Namespace: operatorNamespace,
 		Region: homeRegion, ClusterUID: "cluster-uid", Clock: w.clock,
 	}
@@ -128,14 +128,18 @@ func (w *world) edit(change func(*larderv1alpha1.ImageCacheSnapshotSpec)) {
 // pass is one pass of the controller: look and act, write the status, commit.
 func (w *world) pass() error {
 	w.t.Helper()
-	object := w.object()
-	before := object.DeepCopy()
 	var superseded []ebs.Snapshot
 	for _, one := range w.superseded {
 		superseded = append(superseded, w.cloud.show(one))
 	}
-	d := w.distributor()
-	w.outcome = d.Pass(w.t.Context(), object, w.cloud.show(w.current), superseded)
+	return w.passWith(w.distributor(), w.cloud.show(w.current), superseded)
+}
+
+func (w *world) passWith(d *Distributor, current ebs.Snapshot, superseded []ebs.Snapshot) error {
+	w.t.Helper()
+	object := w.object()
+	before := object.DeepCopy()
+	w.outcome = d.Pass(w.t.Context(), object, current, superseded)
 	if !apiequality.Semantic.DeepEqual(before.Status, object.Status) {
 		if err := w.live.Status().Patch(w.t.Context(), object, lockedPatch(before)); err != nil {
 			return err
