@@ -13,8 +13,11 @@ import (
 	"github.com/aws/smithy-go"
 	"k8s.io/utils/clock"
 
+	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/kms"
+	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
 // cloud stands in for EBS as far as the controller sees it: snapshots that AWS shows late, that take their time
@@ -33,6 +36,8 @@ type cloud struct {
 	mu        sync.Mutex
 	snapshots map[string]*cloudSnapshot
 	tokens    map[string]string
+	// restores are states of fast snapshot restore.
+	restores map[string]string
 }
 
 type cloudSnapshot struct {
@@ -48,6 +53,7 @@ func newCloud(t testing.TB, clock clock.PassiveClock) *cloud {
 		inUse:     func() map[string]bool { return nil },
 		snapshots: map[string]*cloudSnapshot{},
 		tokens:    map[string]string{},
+		restores:  map[string]string{},
 	}
 }
 
@@ -140,17 +146,22 @@ func (c *cloud) Describe(_ context.Context, id string) (ebs.Snapshot, error) {
 	return c.show(snapshot), nil
 }
 
-func (c *cloud) Tag(_ context.Context, id string, tags map[string]string) error {
-	if err := c.fault("Tag"); err != nil {
-		return err
-	}
+func (c *cloud) FastRestores(_ context.Context, ids []string) ([]ebs.FastRestore, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	snapshot := c.snapshots[id]
-	if snapshot == nil {
-		return notFound(id)
+	var found []ebs.FastRestore
+	for _, id := range ids {
+		if state := c.restores[id]; state != "" {
+			found = append(found, ebs.FastRestore{SnapshotID: id, AvailabilityZone: "eu-central-1a", State: state})
+		}
 	}
-	maps.Copy(snapshot.Tags, tags)
+	return found, nil
+}
+
+func (c *cloud) DisableFastRestore(_ context.Context, id string, _ []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.restores[id] = ebs.FastRestoreDisabled
 	return nil
 }
 
@@ -160,6 +171,9 @@ func (c *cloud) Delete(_ context.Context, id string) error {
 	}
 	if c.inUse()[id] {
 		c.t.Errorf("snapshot %s is deleted although it is in use", id)
+	}
+	if state := c.restores[id]; state != "" && state != ebs.FastRestoreDisabled {
+		c.t.Errorf("snapshot %s is deleted with fast restores %s", id, state)
 	}
 	c.remove(id)
 	return nil
@@ -202,3 +216,39 @@ func (keys) Describe(_ context.Context, keyID string) (kms.Key, error) {
 	}
 	return kms.Key{}, fmt.Errorf("describing KMS key %s: %w", keyID, &smithy.GenericAPIError{Code: "NotFoundException", Message: "no such key"})
 }
+
+// beside is what the controller hands the rest of a snapshot's life to.
+type beside struct {
+	// templates are launch template versions in use.
+	templates []launch.Use
+	fault     error
+
+	outcome   distribution.Outcome
+	current   string
+	withdrawn bool
+	retained  bool
+	woken     int
+}
+
+func (b *beside) SnapshotUses(context.Context) ([]launch.Use, error) { return b.templates, b.fault }
+
+func (b *beside) Pass(_ context.Context, _ *larderv1alpha1.ImageCacheSnapshot, current ebs.Snapshot, _ []ebs.Snapshot) distribution.Outcome {
+	b.current = current.ID
+	return b.outcome
+}
+
+func (b *beside) Commit(context.Context, *larderv1alpha1.ImageCacheSnapshot, distribution.Outcome) error {
+	return nil
+}
+
+func (b *beside) Withdraw(context.Context, *larderv1alpha1.ImageCacheSnapshot) error {
+	b.withdrawn = true
+	return nil
+}
+
+func (b *beside) Retain(context.Context, *larderv1alpha1.ImageCacheSnapshot) error {
+	b.retained = true
+	return nil
+}
+
+func (b *beside) Wake() { b.woken++ }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 )
 
 // Finalizer keeps an object until its snapshots are deleted.
@@ -45,8 +46,13 @@ type Reconciler struct {
 	Contents   Contents
 	Keys       Keys
 	Runner     *Runner
-	Recorder   events.EventRecorder
-	Clock      clock.PassiveClock
+	References References
+	// Templates are the launch templates of the operator's Region.
+	Templates    references.Templates
+	Distribution Distribution
+	Collection   Collection
+	Recorder     events.EventRecorder
+	Clock        clock.PassiveClock
 
 	// ClusterUID is the UID of the kube-system namespace; see ClusterUID.
 	ClusterUID types.UID
@@ -93,12 +99,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	facts := r.observe(ctx, object)
 	decision := plan(facts)
 	failed := r.act(ctx, object, facts, &decision)
-	outcome := r.report(object, facts, decision, failed)
+	r.reportRevisions(object, facts, decision)
+	made := r.distribute(ctx, object, facts)
+	outcome := r.report(object, facts, decision, made, failed)
 	if err := r.patchStatus(ctx, before, object); err != nil {
 		return ctrl.Result{}, err
 	}
-	// Only now: whoever comes after a crash reads in the accepted status that there may be a snapshot.
+	// Only now: whoever comes after a crash reads in the accepted status what there may be in AWS.
 	r.commit(object, facts, decision)
+	if err := r.Distribution.Commit(ctx, object, made); err != nil {
+		return ctrl.Result{}, err
+	}
+	if before.Status.SnapshotID != object.Status.SnapshotID {
+		r.Collection.Wake()
+	}
 	return outcome.result()
 }
 

@@ -5,6 +5,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/distribution"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/kms"
 	"github.com/larder-dev/larder/internal/image"
@@ -38,8 +41,30 @@ type Snapshots interface {
 	Describe(ctx context.Context, id string) (ebs.Snapshot, error)
 	// Delete deletes one; a snapshot that does not exist is no error.
 	Delete(ctx context.Context, id string) error
-	// Tag adds tags to one, or changes their values.
-	Tag(ctx context.Context, id string, tags map[string]string) error
+	// FastRestores returns the state of each snapshot's fast snapshot restores.
+	FastRestores(ctx context.Context, ids []string) ([]ebs.FastRestore, error)
+	// DisableFastRestore begins to turn them off in these zones.
+	DisableFastRestore(ctx context.Context, id string, zones []string) error
+}
+
+// References tell who may still use snapshots.
+type References interface {
+	List(ctx context.Context, templates references.Templates) (references.References, error)
+}
+
+// Distribution keeps what is made of the current snapshot beside it; distribution.Distributor does.
+type Distribution interface {
+	Pass(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, current ebs.Snapshot, superseded []ebs.Snapshot) distribution.Outcome
+	Commit(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, outcome distribution.Outcome) error
+	Withdraw(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) error
+}
+
+// Collection deletes what nobody may use any more; collection.Collector does.
+type Collection interface {
+	// Wake asks for a sweep soon.
+	Wake()
+	// Retain records that an object's snapshots are left to people. It makes no call to AWS.
+	Retain(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) error
 }
 
 // Contents tell what is in a snapshot.

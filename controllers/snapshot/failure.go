@@ -44,6 +44,7 @@ var needsPerson = func() map[string]bool {
 		larderv1alpha1.ReasonFormatUnfit:        true,
 		larderv1alpha1.ReasonAccessDenied:       true,
 		larderv1alpha1.ReasonCredentialsMissing: true,
+		larderv1alpha1.ReasonKMSKeyUnusable:     true,
 	}
 	for _, known := range reasonsOfImages {
 		reasons[known.reason] = known.needsPerson
@@ -116,8 +117,19 @@ func pullSecretFailure(err error) *failure {
 	return failure{reason: larderv1alpha1.ReasonInvalidPullSecret, needsPerson: errors.As(err, &secret)}.with(err)
 }
 
-// awsFailure explains an error of Snapshots.
+// referencesFailure explains an error of References.
+func referencesFailure(err error) *failure {
+	if larderaws.IsCall(err) {
+		return awsFailure(err)
+	}
+	return failure{reason: larderv1alpha1.ReasonProgressing}.with(err)
+}
+
+// awsFailure explains an error of a call to AWS; nil for none.
 func awsFailure(err error) *failure {
+	if err == nil {
+		return nil
+	}
 	found := failure{reason: larderv1alpha1.ReasonAWSError, needsPerson: larderaws.Classify(err) == larderaws.Stalled}
 	var credentials *larderaws.CredentialsError
 	switch {
@@ -127,6 +139,8 @@ func awsFailure(err error) *failure {
 		found.reason = larderv1alpha1.ReasonAccessDenied
 	case larderaws.IsInUse(err):
 		found.reason = larderv1alpha1.ReasonInUse
+	case larderaws.IsKeyUnusable(err):
+		found.reason = larderv1alpha1.ReasonKMSKeyUnusable
 	}
 	return found.with(err)
 }

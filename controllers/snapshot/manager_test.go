@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/controlplane"
 )
@@ -46,6 +47,8 @@ func testManager(t *testing.T, plane *controlplane.ControlPlane, config *rest.Co
 	reconciler := &Reconciler{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(),
 		Registries: &registry{}, Snapshots: ebs, Contents: builder, Keys: keys{},
+		References: references.Reader{Live: manager.GetAPIReader(), Mapper: manager.GetRESTMapper()},
+		Templates:  &beside{}, Distribution: &beside{}, Collection: &beside{},
 		Runner:   NewRunner(builder, 1, clock.RealClock{}),
 		Recorder: manager.GetEventRecorder("larder"), Clock: clock.RealClock{},
 		ClusterUID: clusterUID, Region: "eu-central-1",

@@ -66,7 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, object *larderv1alpha1.ImageCa
 		r.observeImages(ctx, object, m, f)
 	}
 	if candidates := leftovers(f); len(candidates) > 0 {
-		f.held, f.unheld = r.heldOf(ctx, candidates)
+		f.held, f.unheld = r.heldOf(ctx, object, candidates)
 	}
 	return f
 }
@@ -110,6 +110,20 @@ func hiddenUntil(build *larderv1alpha1.BuildStatus) time.Time {
 func requestOf(object *larderv1alpha1.ImageCacheSnapshot) string {
 	const longest = 256
 	return clipTo(object.Annotations[larderv1alpha1.AnnotationReconcileRequestedAt], longest)
+}
+
+// heldOf returns which of the snapshots someone names beside their own object. When that cannot be found out, it is all
+// of them.
+func (r *Reconciler) heldOf(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, snapshots []ebs.Snapshot) (map[string]bool, *failure) {
+	users, err := r.References.List(ctx, r.Templates)
+	held := map[string]bool{}
+	for _, snapshot := range snapshots {
+		held[snapshot.ID] = err != nil || len(users.Without(object.Name).Of(snapshot.ID)) > 0
+	}
+	if err != nil {
+		return held, referencesFailure(err)
+	}
+	return held, nil
 }
 
 // observeBuild also takes over how a failed build ended.

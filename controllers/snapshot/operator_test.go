@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/controlplane"
 )
@@ -36,13 +37,14 @@ type operator struct {
 	cloud      *cloud
 	registry   *registry
 	builder    *pacedBuilder
+	beside     *beside
 	reconciler *Reconciler
 	name       string
 }
 
 func newOperator(t *testing.T, plane *controlplane.ControlPlane, asOperator client.Client) *operator {
 	passive := clocktesting.NewFakePassiveClock(time.Now())
-	o := &operator{t: t, admin: plane.Admin, clock: passive, cloud: newCloud(t, passive), registry: &registry{}}
+	o := &operator{t: t, admin: plane.Admin, clock: passive, cloud: newCloud(t, passive), registry: &registry{}, beside: &beside{}}
 	o.builder = &pacedBuilder{
 		cloud: o.cloud, contents: map[string][]image.Image{}, killed: make(chan struct{}),
 		fault: func(string) error { return nil },
@@ -51,6 +53,8 @@ func newOperator(t *testing.T, plane *controlplane.ControlPlane, asOperator clie
 	o.reconciler = &Reconciler{
 		Client: asOperator, Live: asOperator,
 		Registries: o.registry, Snapshots: o.cloud, Contents: o.builder, Keys: keys{},
+		References: references.Reader{Live: asOperator, Mapper: asOperator.RESTMapper()},
+		Templates:  o.beside, Distribution: o.beside, Collection: o.beside,
 		Runner:   NewRunner(o.builder, 1, passive),
 		Recorder: &events.FakeRecorder{}, Clock: passive,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",

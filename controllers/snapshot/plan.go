@@ -75,9 +75,7 @@ type decision struct {
 // plan decides the next step of an object that is not being deleted.
 func plan(f *facts) decision {
 	d := decide(f)
-	if f.nextCheck > 0 && (d.after == 0 || f.nextCheck < d.after) {
-		d.after = f.nextCheck
-	}
+	d.after = sooner(d.after, f.nextCheck)
 	return d
 }
 

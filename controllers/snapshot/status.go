@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -36,28 +37,38 @@ func (o outcome) result() (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: o.after}, nil
 }
 
-// report writes into the object's status what the pass found and decided.
-func (r *Reconciler) report(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision, acted *failure) outcome {
+// reportRevisions writes into the object's status what is current, and what else there is.
+func (r *Reconciler) reportRevisions(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision) {
+	r.reportBuild(object, f, d)
+	if !f.suspended {
+		r.reportCurrent(object, f, d)
+	}
+}
+
+// report writes into the object's conditions what the pass found and decided.
+func (r *Reconciler) report(object *larderv1alpha1.ImageCacheSnapshot, f *facts, d decision, made distribution.Outcome, acted *failure) outcome {
 	var attempted *failure
 	if d.failed != nil {
 		attempted = d.failed.failure
 	}
-	o := judge(d.refused, f.unresolvable, f.unlisted, f.unheld, acted, attempted)
+	failures := append([]*failure{d.refused, f.unresolvable, f.unlisted, f.unheld, acted, attempted}, distributionFailures(made)...)
+	o := judge(failures...)
 	if o.failure != nil && (o.failure == attempted || o.failure == f.unresolvable) {
 		o.retry = nil // its time is in d.after
 	}
-	o.after = d.after
+	o.after = sooner(d.after, made.After)
 
-	r.reportBuild(object, f, d)
 	c := conditions{status: &object.Status, generation: object.Generation, now: f.now}
 	if f.suspended {
 		o.failure, o.retry = nil, nil
 		c.suspended(d.usable)
 	} else {
-		r.reportCurrent(object, f, d)
 		c.images(f)
 		c.built(d, attempted)
 		c.snapshot(object.Status.SnapshotID, d, firstOf(f.unlisted, f.unheld, acted))
+		if waiting := unfinished(&object.Status); waiting != nil && d.upToDate {
+			d.upToDate, d.reason, d.message = false, waiting.Reason, waiting.Message
+		}
 		c.summary(d, o.failure, readyReason(f), readyMessage(object, f))
 	}
 	if o.retry == nil {
@@ -67,6 +78,14 @@ func (r *Reconciler) report(object *larderv1alpha1.ImageCacheSnapshot, f *facts,
 		object.Status.LastHandledReconcileAt = requestOf(object)
 	}
 	return o
+}
+
+// sooner returns the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // judge picks the failure that the conditions name: the first that needs a person, or else the first.
@@ -305,6 +324,8 @@ var ordinary = []string{
 	larderv1alpha1.ReasonDeleting,
 	larderv1alpha1.ReasonPinned,
 	larderv1alpha1.ReasonSuspended,
+	larderv1alpha1.ReasonCopying,
+	larderv1alpha1.ReasonEnabling,
 }
 
 func eventType(condition *metav1.Condition) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/image"
 )
 
@@ -35,6 +37,7 @@ type world struct {
 	registry *registry
 	builder  *pacedBuilder
 	events   *events.FakeRecorder
+	beside   *beside
 
 	// crash, if set, may end the process before a call of a pass.
 	crash func(call string) bool
@@ -56,14 +59,18 @@ func newWorld(t *testing.T, images ...string) *world {
 	scheme.AddKnownTypeWithName(class, &unstructured.Unstructured{})
 	scheme.AddKnownTypeWithName(class.GroupVersion().WithKind("EC2NodeClassList"), &unstructured.UnstructuredList{})
 
-	w := &world{t: t, clock: realClock, cloud: newCloud(t, realClock), registry: &registry{}}
+	w := &world{t: t, clock: realClock, cloud: newCloud(t, realClock), registry: &registry{}, beside: &beside{}}
 	w.events = &events.FakeRecorder{Events: make(chan string, 10_000)}
 	w.builder = &pacedBuilder{
 		cloud: w.cloud, pace: 3 * time.Second, contents: map[string][]image.Image{}, killed: make(chan struct{}),
 		fault: func(string) error { return nil },
 		spoil: func() bool { return false },
 	}
-	w.client = fake.NewClientBuilder().WithScheme(scheme).
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for kind := range scheme.AllKnownTypes() {
+		mapper.Add(kind, meta.RESTScopeRoot)
+	}
+	w.client = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).
 		WithStatusSubresource(&larderv1alpha1.ImageCacheSnapshot{}).
 		WithObjects(&larderv1alpha1.ImageCacheSnapshot{
 			ObjectMeta: metav1.ObjectMeta{Name: objectName, UID: "object-uid", Generation: 1},
@@ -112,6 +119,8 @@ func (w *world) start() {
 	w.process = &Reconciler{
 		Client: crashing, Live: crashing,
 		Registries: w.registry, Snapshots: crashingCloud{w.cloud, w}, Contents: builder, Keys: keys{},
+		References: references.Reader{Live: crashing, Mapper: crashing.RESTMapper()},
+		Templates:  w.beside, Distribution: w.beside, Collection: w.beside,
 		Runner:   NewRunner(builder, 1, w.clock),
 		Recorder: w.events, Clock: w.clock,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -188,12 +190,23 @@ func (c *ControlPlane) bindGeneratedRoles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range append(roles, bindingsOf(roles)...) {
+	for _, object := range slices.Concat(namespacesOf(roles), roles, bindingsOf(roles)) {
 		if err := client.IgnoreAlreadyExists(c.Admin.Create(ctx, object)); err != nil {
 			return fmt.Errorf("creating %T %s from %s: %w", object, object.GetName(), file, err)
 		}
 	}
 	return nil
+}
+
+// namespacesOf are those that config/manager makes for namespaced roles.
+func namespacesOf(roles []client.Object) []client.Object {
+	var namespaces []client.Object
+	for _, role := range roles {
+		if name := role.GetNamespace(); name != "" {
+			namespaces = append(namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		}
+	}
+	return namespaces
 }
 
 func bindingsOf(roles []client.Object) []client.Object {
