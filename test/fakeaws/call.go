@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxBody is more than any modelled call sends: a block, or a form of filters.
@@ -97,9 +98,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for name, values := range result.header {
 		w.Header()[name] = values
 	}
+	if r.ContentLength > 0 && len(result.body) > firstRead {
+		s.takeTime(r)
+	}
 	w.WriteHeader(result.status)
 	// The client may be gone; there is nobody to tell.
 	_, _ = w.Write(result.body)
+}
+
+const (
+	// firstRead is what a Go client reads at once, in bytes.
+	firstRead = 4 << 10
+	// leastLatency is less than any call to AWS takes.
+	leastLatency = 2 * time.Millisecond
+)
+
+// takeTime lets the client finish sending. The SDK closes the request's body when the answer begins, and if its
+// transport was not done with the body by then, it breaks the connection under the rest of the answer: WriteTo of
+// smithy-go's safe body reader returns io.EOF as an error. No network is fast enough for that, but loopback is.
+func (s *Server) takeTime(r *http.Request) {
+	timer := time.NewTimer(leastLatency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.stopped:
+	}
 }
 
 func (s *Server) carryOut(call action, r *http.Request, body []byte) (answer, error) {
