@@ -68,7 +68,7 @@ func (d *Distributor) startCopy(ctx context.Context, input ebs.CopyInput, status
 	status.Time = &now
 	if err != nil {
 		status.State = larderv1alpha1.CopyFailed
-		status.Message = clip(fmt.Sprintf("AWS refused %s: %v", status.Region, err), longestCopyMessage)
+		status.Message = clip(fmt.Sprintf("AWS refused the copy in %s: %v", status.Region, err), longestCopyMessage)
 		return nil
 	}
 	status.State, status.SnapshotID = larderv1alpha1.CopyPending, id
