@@ -32,6 +32,7 @@ func (d *Distributor) startCopies(ctx context.Context, object *larderv1alpha1.Im
 		group  sync.WaitGroup
 		failed = make([]error, len(starts))
 		before = object.DeepCopy()
+		after  = slices.Clone(object.Status.Copies)
 	)
 	for i, start := range starts {
 		at := slices.IndexFunc(object.Status.Copies, func(c larderv1alpha1.CopyStatus) bool {
@@ -41,10 +42,11 @@ func (d *Distributor) startCopies(ctx context.Context, object *larderv1alpha1.Im
 			continue // no marker that a later look could rely upon
 		}
 		group.Go(func() {
-			failed[i] = d.startCopy(ctx, start.input, &object.Status.Copies[at])
+			failed[i] = d.startCopy(ctx, start.input, &after[at])
 		})
 	}
 	group.Wait()
+	object.Status.Copies = after
 	if apiequality.Semantic.DeepEqual(before.Status, object.Status) {
 		return errors.Join(failed...)
 	}
@@ -60,13 +62,13 @@ func (d *Distributor) startCopy(ctx context.Context, input ebs.CopyInput, status
 	defer cancel()
 	id, err := d.Elsewhere(status.Region).Copy(ctx, input)
 	if err != nil && larderaws.Classify(err) == larderaws.Wait {
-		return fmt.Errorf("copying snapshot %s to %s: %w", input.SourceID, status.Region, err)
+		return err
 	}
 	now := metav1.NewTime(d.Clock.Now())
 	status.Time = &now
 	if err != nil {
 		status.State = larderv1alpha1.CopyFailed
-		status.Message = clip(fmt.Sprintf("AWS refused to copy %s to %s: %v", input.SourceID, status.Region, err), longestCopyMessage)
+		status.Message = clip(fmt.Sprintf("AWS refused the copy in %s: %v", status.Region, err), longestCopyMessage)
 		return nil
 	}
 	status.State, status.SnapshotID = larderv1alpha1.CopyPending, id

@@ -23,7 +23,7 @@ func (p *pass) ensureParameter(ctx context.Context, name string) *Problem {
 		err = p.Parameters.Update(ctx, name, p.current.ID)
 	}
 	if err != nil {
-		return awsProblem(fmt.Errorf("publishing to SSM parameter %s: %w", name, err))
+		return awsProblem(fmt.Errorf("publishing the snapshot's id: %w", err))
 	}
 	return nil
 }
