@@ -171,7 +171,7 @@ func TestEachReferenceAlone(t *testing.T) {
 func TestEachReferenceAloneKeepsACopy(t *testing.T) {
 	a := newAccount(t)
 	a.user(copying) // so that the Region is looked at
-	id := a.add(away, due("", 1, ebs.TagSourceID, "snap-0123456789abcdef0", ebs.TagSupersededAt, ago(40*days)))
+	id := a.add(away, due("", 1, ebs.TagSourceID, "snap-0123456789abcdef0", ebs.TagSupersededAt, ago(40*days), tagOrphanedAt, ago(40*days)))
 	a.binding(func(b *larderv1alpha1.NodeClassBinding) { b.Status.AppliedSnapshotID = id })
 	a.sweep()
 	if !slices.Contains(a.left(), id) {

@@ -22,7 +22,7 @@ func (c *Collector) act(ctx context.Context, f *facts, d decision) error {
 		return nil
 	}
 	var problems []error
-	if err := c.recordStrangers(ctx, f, d); err != nil {
+	if err := c.recordSpent(ctx, f, d); err != nil {
 		return err // nothing may go whose likeness could then be taken for it
 	}
 	writes, stopped := map[string]int{}, map[string]bool{}
@@ -52,15 +52,16 @@ func (v *verdict) changesSomething() bool {
 	return len(v.tags) > 0 || v.do == doDisable || v.do == doDelete
 }
 
-// recordStrangers keeps those who look like what is about to be deleted from being taken for it afterwards.
-func (c *Collector) recordStrangers(ctx context.Context, f *facts, d decision) error {
+// recordSpent keeps those that look like what is about to be deleted from being taken for it afterwards, also those
+// that AWS does not list yet.
+func (c *Collector) recordSpent(ctx context.Context, f *facts, d decision) error {
 	found := map[string]any{}
 	for _, v := range d.verdicts {
-		if v.do != doDelete {
-			continue
-		}
-		for _, id := range v.alike {
-			found[id] = stranger{Region: v.region, CopyOf: v.ID, Time: metav1.NewTime(f.now)}
+		if v.do == doDelete {
+			found[v.ID] = spent{
+				Region: v.region, Object: v.uid, Revision: v.revision, Attempt: v.attempt, Source: v.source,
+				Time: metav1.NewTime(f.now),
+			}
 		}
 	}
 	if len(found) == 0 {
@@ -80,7 +81,8 @@ func (c *Collector) carryOut(ctx context.Context, v *verdict) error {
 	err := snapshots.Delete(ctx, v.ID)
 	if larderaws.IsInUse(err) {
 		v.do = doWait
-		v.why += "; it stays as long as an AMI is made of it: deregister the AMI first"
+		v.why += keptByAMI
+		c.refused[v.ID] = c.Clock.Now()
 		return nil
 	}
 	if err != nil {

@@ -72,10 +72,12 @@ type Collector struct {
 
 	once sync.Once
 	wake chan struct{}
-	// sweeping guards told: one sweep at a time.
+	// sweeping guards what follows: one sweep at a time.
 	sweeping sync.Mutex
 	// told has what was announced last of each snapshot.
 	told map[string]string
+	// refused has what AWS keeps for an AMI, and since when that is known.
+	refused map[string]time.Time
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: only one may delete.
@@ -132,6 +134,12 @@ func (c *Collector) sweep(ctx context.Context) error {
 	}
 	unknown := c.lookUp(ctx, f, plan(f).due())
 	d := plan(f)
+	c.refused = map[string]time.Time{}
+	for _, v := range d.verdicts {
+		if at, refused := f.refused[v.ID]; refused {
+			c.refused[v.ID] = at
+		}
+	}
 	failed := c.act(ctx, f, d)
 	c.announce(ctx, d)
 	return errors.Join(unread, unknown, failed)

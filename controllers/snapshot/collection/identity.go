@@ -29,8 +29,6 @@ type owned struct {
 	region string
 	// object is what it was made for, or nil when that is gone.
 	object *larderv1alpha1.ImageCacheSnapshot
-	// alike are the ids of those with the same identity, which are not ours.
-	alike []string
 }
 
 func (o *owned) isCopy() bool { return o.source != "" }
@@ -87,7 +85,7 @@ func (f *facts) own() []*owned {
 		var order []identity
 		for _, snapshot := range f.found[region] {
 			found, ok := f.identify(region, snapshot)
-			if _, foreign := f.ledger.strangers[snapshot.ID]; foreign || !ok {
+			if !ok || f.isSpent(region, snapshot.ID, found) {
 				continue
 			}
 			if same[found] == nil {
@@ -104,6 +102,16 @@ func (f *facts) own() []*owned {
 	return all
 }
 
+// isSpent tells whether another snapshot had this identity, which was deleted.
+func (f *facts) isSpent(region, id string, found identity) bool {
+	for original, one := range f.ledger.spent {
+		if original != id && one.Region == region && one.identity() == found {
+			return true
+		}
+	}
+	return false
+}
+
 // original returns the one of several with the same identity that Larder made: the one that a status names, else the
 // one that was started first. If neither can be told, it is nil.
 func (f *facts) original(same []*owned) *owned {
@@ -115,7 +123,6 @@ func (f *facts) original(same []*owned) *owned {
 		if f.named[other.ID] == f.named[first.ID] && other.StartTime.Equal(first.StartTime) {
 			return nil
 		}
-		first.alike = append(first.alike, other.ID)
 	}
 	return first
 }

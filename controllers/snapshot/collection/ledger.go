@@ -23,9 +23,9 @@ const LedgerName = "larder-retained"
 type ledger struct {
 	// retained are objects that were deleted with deletionPolicy Retain, until all that they had is tagged.
 	retained map[types.UID]retention
-	// strangers are snapshots that carry the identity of one that was deleted. Without this, a person's copy would be
-	// taken for ours as soon as ours is gone.
-	strangers map[string]stranger
+	// spent are identities whose snapshots were deleted, by the ids of those. Without this, a person's copy, which has
+	// the same tags, would be taken for ours as soon as ours is gone.
+	spent map[string]spent
 }
 
 // retention is a retained object.
@@ -36,14 +36,19 @@ type retention struct {
 	Regions []string `json:"regions,omitempty"`
 }
 
-// stranger is a snapshot of somebody else.
-type stranger struct {
-	Region string      `json:"region"`
-	CopyOf string      `json:"copyOf"`
-	Time   metav1.Time `json:"time"`
+// spent is the identity of a snapshot that was deleted, or is about to be.
+type spent struct {
+	Region   string      `json:"region"`
+	Object   types.UID   `json:"object"`
+	Revision int64       `json:"revision"`
+	Attempt  int64       `json:"attempt"`
+	Source   string      `json:"source,omitempty"`
+	Time     metav1.Time `json:"time"`
 }
 
-// snapshotPrefix begins the keys of strangers, and no UID.
+func (s spent) identity() identity { return identity{s.Object, s.Revision, s.Attempt, s.Source} }
+
+// snapshotPrefix begins the ids of snapshots, and no UID.
 const snapshotPrefix = "snap-"
 
 // Retain records that an object's snapshots and copies are left to people, so that the object can be let go even while
@@ -65,7 +70,7 @@ func (c *Collector) Retain(ctx context.Context, object *larderv1alpha1.ImageCach
 }
 
 func (c *Collector) readLedger(ctx context.Context) (ledger, error) {
-	found := ledger{retained: map[types.UID]retention{}, strangers: map[string]stranger{}}
+	found := ledger{retained: map[types.UID]retention{}, spent: map[string]spent{}}
 	stored := &corev1.ConfigMap{}
 	err := c.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: LedgerName}, stored)
 	if apierrors.IsNotFound(err) {
@@ -84,11 +89,11 @@ func (c *Collector) readLedger(ctx context.Context) (ledger, error) {
 
 func (l *ledger) add(key, value string) error {
 	if strings.HasPrefix(key, snapshotPrefix) {
-		var one stranger
+		var one spent
 		if err := json.Unmarshal([]byte(value), &one); err != nil {
 			return err
 		}
-		l.strangers[key] = one
+		l.spent[key] = one
 		return nil
 	}
 	var left retention

@@ -20,7 +20,7 @@ func (c *Collector) observe(ctx context.Context) (f *facts, unread, err error) {
 	f = &facts{
 		now: c.Clock.Now(), cluster: c.ClusterUID, home: c.Home,
 		found: map[string][]ebs.Snapshot{}, looked: map[string]lookUp{},
-		copiedTo:     c.CopiedTo,
+		refused: c.refused, copiedTo: c.CopiedTo,
 		exposedGrace: cmp.Or(c.ExposedGrace, DefaultExposedGrace),
 		orphanGrace:  cmp.Or(c.OrphanGrace, DefaultOrphanGrace),
 	}

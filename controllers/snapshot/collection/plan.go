@@ -18,6 +18,9 @@ const (
 	// DefaultExposedGrace is how long what others may have learnt of stays after it was superseded: whoever reads a
 	// parameter or a shared snapshot's id does so at their own pace.
 	DefaultExposedGrace = 30 * 24 * time.Hour
+	// refusalInterval is how often it is tried to delete what AWS keeps because an AMI is made of it. Nothing that may
+	// be listed tells that beforehand.
+	refusalInterval = time.Hour
 	// DefaultOrphanGrace is how long the snapshots of an object that is gone stay: time for a person to see by the
 	// events that, for instance, an API server was restored without its objects.
 	DefaultOrphanGrace = time.Hour
@@ -44,6 +47,8 @@ type facts struct {
 	ledger ledger
 	// looked has, by Region, what was looked up because something there is due.
 	looked map[string]lookUp
+	// refused has the snapshots that AWS did not delete since an AMI is made of them, and when that was.
+	refused map[string]time.Time
 
 	copiedTo                  func(tags map[string]string) []string
 	exposedGrace, orphanGrace time.Duration
@@ -148,20 +153,20 @@ func inUse(o *owned, why string) verdict {
 // judgeOrphan marks what has lost its object, and lets it go after a grace.
 func (f *facts) judgeOrphan(o *owned, all []*owned) verdict {
 	v := verdict{owned: o, cause: causeOrphan, why: "its ImageCacheSnapshot is gone"}
-	superseded, orphaned := marked(o.Snapshot, ebs.TagSupersededAt), marked(o.Snapshot, tagOrphanedAt)
 	tags := map[string]string{}
-	if superseded.IsZero() {
-		superseded = f.now
+	if marked(o.Snapshot, ebs.TagSupersededAt).IsZero() {
 		tags[ebs.TagSupersededAt] = mark(f.now)
 	}
+	orphaned := marked(o.Snapshot, tagOrphanedAt)
 	if orphaned.IsZero() {
 		orphaned = f.now
 		tags[tagOrphanedAt] = mark(f.now)
 	}
 	v.tags = changes(o.Snapshot, tags)
+	// Not from the older mark: it may have been the current one again, until its object went.
 	due := orphaned.Add(f.orphanGrace)
 	if f.isExposed(o) {
-		due = later(due, superseded.Add(f.exposedGrace))
+		due = later(due, orphaned.Add(f.exposedGrace))
 	}
 	return f.candidate(v, due, all)
 }
@@ -184,6 +189,10 @@ func (f *facts) candidate(v verdict, due time.Time, all []*owned) verdict {
 		v.why += "; " + left
 		return v
 	}
+	if at, refused := f.refused[v.ID]; refused && f.now.Sub(at) < refusalInterval {
+		v.why += keptByAMI
+		return v
+	}
 	known, ok := f.looked[v.region]
 	if !ok {
 		v.do = doLookUp
@@ -199,6 +208,9 @@ func (f *facts) candidate(v verdict, due time.Time, all []*owned) verdict {
 	}
 	return withoutRestores(v, known.restores)
 }
+
+// keptByAMI says why AWS keeps a snapshot.
+const keptByAMI = "; it stays as long as an AMI is made of it: deregister the AMI first"
 
 // copiesLeft says why a home snapshot has to stay, which is how its copies are found; empty if it need not.
 func (f *facts) copiesLeft(o *owned, all []*owned) string {
@@ -255,10 +267,13 @@ func (f *facts) settled(all []*owned) []string {
 			keys = append(keys, string(uid))
 		}
 	}
-	for id, one := range f.ledger.strangers {
+	for id, one := range f.ledger.spent {
 		listed, read := f.found[one.Region]
-		gone := !slices.ContainsFunc(listed, func(s ebs.Snapshot) bool { return s.ID == id })
-		if read && gone && f.isShown(one.Time.Time) {
+		there := slices.ContainsFunc(listed, func(s ebs.Snapshot) bool {
+			found, ok := f.identify(one.Region, s)
+			return s.ID == id || ok && found == one.identity()
+		})
+		if read && !there && f.isShown(one.Time.Time) {
 			keys = append(keys, id)
 		}
 	}

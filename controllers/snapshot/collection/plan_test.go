@@ -257,12 +257,12 @@ func TestOrphans(t *testing.T) {
 		},
 		"exposed": {
 			reason: "others may still use it",
-			facts:  factsOf(nil, lone(ebs.TagExposed, "shared", ebs.TagSupersededAt, ago(30*days-time.Second), tagOrphanedAt, ago(hour))),
+			facts:  factsOf(nil, lone(ebs.TagExposed, "shared", ebs.TagSupersededAt, ago(60*days), tagOrphanedAt, ago(30*days-time.Second))),
 			want:   map[string]action{"snap-1": doWait},
 		},
 		"exposed long enough": {
-			reason: "it was superseded thirty days ago, when its object lived",
-			facts:  factsOf(nil, lone(ebs.TagExposed, "shared", ebs.TagSupersededAt, ago(30*days), tagOrphanedAt, ago(hour))),
+			reason: "its object is gone for thirty days, and whenever it was superseded, that was before",
+			facts:  factsOf(nil, lone(ebs.TagExposed, "shared", ebs.TagSupersededAt, ago(60*days), tagOrphanedAt, ago(30*days))),
 			want:   map[string]action{"snap-1": doDelete},
 		},
 		"retained": {
@@ -306,7 +306,7 @@ func TestLookAlikes(t *testing.T) {
 		"source not copied there":  {reason: "the home snapshot names the Regions before anything is copied", facts: factsOf(nil, list(made("snap-0", goneUID, 1, due...)), one(ebs.TagSourceID, "snap-0")), want: map[string]action{"snap-0": doDelete}},
 		"source of another name":   {reason: "a copy carries its source's identity", facts: factsOf(object(1), list(made("snap-0", livesAs, 1)), one(ebs.TagSourceID, "snap-0")), want: map[string]action{"snap-0": doKeep}},
 		"copied by a person":       {reason: "the first of several with one identity is ours", facts: factsOf(nil, list(one(), startedAt(made("snap-2", goneUID, 1, due...), noon))), want: deleted},
-		"copied and ours deleted":  {reason: "it was seen beside ours when that went", facts: withStranger(factsOf(nil, list(one())))},
+		"copied and ours deleted":  {reason: "ours had the same identity, and is gone", facts: spentBefore(factsOf(nil, list(one())))},
 		"started at the same time": {reason: "nobody can tell which is ours", facts: factsOf(nil, list(one(), made("snap-2", goneUID, 1, due...)))},
 		"older than ours": {
 			reason: "what the status names is ours, whatever the clock says",
@@ -319,8 +319,8 @@ func TestLookAlikes(t *testing.T) {
 	}
 }
 
-func withStranger(f *facts) *facts {
-	f.ledger.strangers = map[string]stranger{"snap-1": {Region: home}}
+func spentBefore(f *facts) *facts {
+	f.ledger.spent = map[string]spent{"snap-0": {Region: home, Object: goneUID, Revision: 1, Attempt: 1}}
 	return f
 }
 
@@ -399,7 +399,7 @@ func TestCopies(t *testing.T) {
 		},
 		"a copy without its source": {
 			reason: "a person deleted the home snapshot; the copy is ours nevertheless",
-			facts:  factsOf(nil, nil, made("snap-c1", goneUID, 1, ebs.TagSourceID, "snap-1", ebs.TagSupersededAt, ago(30*days), tagOrphanedAt, ago(hour))),
+			facts:  factsOf(nil, nil, made("snap-c1", goneUID, 1, ebs.TagSourceID, "snap-1", ebs.TagSupersededAt, ago(30*days), tagOrphanedAt, ago(30*days))),
 			want:   map[string]action{"snap-c1": doDelete},
 		},
 		"an orphan's": {
@@ -523,23 +523,31 @@ func TestRetainedObjectThatStillLives(t *testing.T) {
 	}
 }
 
-func TestStrangersAreForgottenWithTheirSnapshot(t *testing.T) {
+func TestSpentIdentitiesAreForgottenWithTheirLikes(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		facts  *facts
 		past   time.Duration
 		want   []string
 	}{
-		"there":      {reason: "it could be taken for ours", facts: factsOf(nil, list(made("snap-1", goneUID, 1))), past: hour},
-		"gone":       {reason: "nobody can take it for ours any more", facts: factsOf(nil, nil), past: hour, want: []string{"snap-1"}},
-		"just noted": {reason: "AWS may not list it for moments", facts: factsOf(nil, nil), past: time.Minute},
+		"a likeness is there": {reason: "it could be taken for ours", facts: factsOf(nil, list(made("snap-1", goneUID, 1))), past: hour},
+		"ours is there":       {reason: "its deletion did not happen yet", facts: factsOf(nil, list(made("snap-0", goneUID, 1))), past: hour},
+		"none is there":       {reason: "nobody can be taken for ours", facts: factsOf(nil, nil), past: hour, want: []string{"snap-0"}},
+		"just noted":          {reason: "AWS may not list one for moments", facts: factsOf(nil, nil), past: time.Minute},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			c.facts.ledger.strangers = map[string]stranger{"snap-1": {Region: home, Time: metav1.NewTime(noon.Add(-c.past))}}
+			noted := spent{Region: home, Object: goneUID, Revision: 1, Attempt: 1, Time: metav1.NewTime(noon.Add(-c.past))}
+			c.facts.ledger.spent = map[string]spent{"snap-0": noted}
 			if diff := cmp.Diff(c.want, plan(c.facts).settled, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})
 	}
+}
+
+func TestInterruptedDeletionGoesOn(t *testing.T) {
+	f := factsOf(nil, list(due("snap-1", 1)))
+	f.ledger.spent = map[string]spent{"snap-1": {Region: home, Object: goneUID, Revision: 1, Attempt: 1}}
+	planCase{reason: "its identity was noted before the process ended", facts: f, want: map[string]action{"snap-1": doDelete}}.check(t)
 }
