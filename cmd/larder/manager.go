@@ -22,6 +22,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
@@ -43,6 +44,7 @@ type managerFlags struct {
 	leaderElection bool
 	ebsPuts        float64
 	registriesFile string
+	collection     collectionFlags
 }
 
 func newManager(to streams) *cobra.Command {
@@ -64,6 +66,9 @@ them. Its log, lines of JSON, goes to standard error.`,
 	set.BoolVar(&flags.leaderElection, "leader-elect", false, "work only while holding the lease, so that several replicas may run")
 	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks that all builds together send to AWS in a second, up to the account's quota for PutSnapshotBlock")
 	set.StringVar(&flags.registriesFile, "registries-file", "", "YAML file with mirrors, certificate authorities and plain HTTP of registries")
+	set.BoolVar(&flags.collection.dryRun, "gc-dry-run", false, "say by events and a metric which snapshots would be deleted, and delete none that an object has once offered")
+	set.DurationVar(&flags.collection.exposedGrace, "gc-exposed-grace", collection.DefaultExposedGrace, "how long a snapshot stays after it was superseded that was copied, shared or published")
+	set.DurationVar(&flags.collection.orphanGrace, "gc-orphan-grace", collection.DefaultOrphanGrace, "how long a snapshot stays after its object was found to be gone")
 	return command
 }
 
@@ -102,7 +107,7 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 		return err
 	}
 	if err := (&snapshotController{
-		manager: manager, namespace: namespace, aws: awsConfig, putsPerSecond: flags.ebsPuts, registries: registries,
+		manager: manager, namespace: namespace, aws: awsConfig, putsPerSecond: flags.ebsPuts, registries: registries, collection: flags.collection,
 	}).add(ctx); err != nil {
 		return err
 	}

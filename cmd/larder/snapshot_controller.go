@@ -4,16 +4,24 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/larder-dev/larder/internal/aws"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/larder-dev/larder/controllers/snapshot"
+	"github.com/larder-dev/larder/controllers/snapshot/collection"
+	"github.com/larder-dev/larder/controllers/snapshot/distribution"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/ecr"
 	"github.com/larder-dev/larder/internal/aws/kms"
+	"github.com/larder-dev/larder/internal/aws/launch"
+	"github.com/larder-dev/larder/internal/aws/ssm"
 	"github.com/larder-dev/larder/internal/image"
 )
 
@@ -25,6 +33,16 @@ type snapshotController struct {
 	aws           aws.Config
 	putsPerSecond float64
 	registries    *image.Registries
+	collection    collectionFlags
+
+	cluster types.UID
+	regions regions
+}
+
+// collectionFlags say what is deleted when.
+type collectionFlags struct {
+	dryRun                    bool
+	exposedGrace, orphanGrace time.Duration
 }
 
 func (s *snapshotController) add(ctx context.Context) error {
@@ -32,31 +50,110 @@ func (s *snapshotController) add(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	passive := clock.RealClock{}
-	client := ebs.New(s.aws, ebs.Options{PutsPerSecond: s.putsPerSecond})
-	registries := &snapshot.PullSecrets{
+	s.cluster = cluster
+	s.regions = regions{aws: s.aws, made: map[string]*region{}}
+	home := ebs.New(s.aws, ebs.Options{PutsPerSecond: s.putsPerSecond})
+	s.regions.made[s.aws.Region] = newRegion(s.aws, home)
+	collector := s.collector()
+	if err := s.manager.Add(collector); err != nil {
+		return fmt.Errorf("adding the collector: %w", err)
+	}
+	builder := &snapshotBuilder{registries: s.pullSecrets(), snapshots: home}
+	return (&snapshot.Reconciler{
+		Client:       s.manager.GetClient(),
+		Live:         s.manager.GetAPIReader(),
+		Registries:   builder.registries,
+		Snapshots:    home,
+		Contents:     builder,
+		Keys:         s.regions.of(s.aws.Region).keys,
+		Runner:       snapshot.NewRunner(builder, parallelBuilds, clock.RealClock{}),
+		References:   collector.References,
+		Templates:    s.regions.of(s.aws.Region).templates,
+		Distribution: s.distributor(),
+		Collection:   collector,
+		Recorder:     s.manager.GetEventRecorder("larder-snapshot"),
+		Clock:        clock.RealClock{},
+		ClusterUID:   cluster,
+		Region:       s.aws.Region,
+	}).SetupWithManager(s.manager)
+}
+
+// region are the clients for one Region.
+type region struct {
+	snapshots *ebs.Client
+	keys      *kms.Client
+	templates *launch.Client
+}
+
+func newRegion(in aws.Config, snapshots *ebs.Client) *region {
+	return &region{snapshots: snapshots, keys: kms.New(in), templates: launch.New(in)}
+}
+
+// regions keep their clients, and with these the connections.
+type regions struct {
+	aws  aws.Config
+	mu   sync.Mutex
+	made map[string]*region
+}
+
+func (r *regions) of(name string) *region {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.made[name] == nil {
+		in := aws.InRegion(r.aws, name)
+		r.made[name] = newRegion(in, ebs.New(in, ebs.Options{}))
+	}
+	return r.made[name]
+}
+
+func (s *snapshotController) pullSecrets() *snapshot.PullSecrets {
+	return &snapshot.PullSecrets{
 		Secrets:   s.manager.GetAPIReader(),
 		Namespace: s.namespace,
 		Options: image.Options{
-			Keychain:   authn.NewMultiKeychain(ecr.New(s.aws, passive), authn.DefaultKeychain),
+			Keychain:   authn.NewMultiKeychain(ecr.New(s.aws, clock.RealClock{}), authn.DefaultKeychain),
 			Registries: s.registries,
 			UserAgent:  "larder",
 		},
 	}
-	builder := &snapshotBuilder{registries: registries, snapshots: client}
-	return (&snapshot.Reconciler{
+}
+
+func (s *snapshotController) distributor() *distribution.Distributor {
+	home := s.regions.of(s.aws.Region).snapshots
+	return &distribution.Distributor{
+		Home:         home,
+		FastRestores: home,
+		Elsewhere:    func(region string) distribution.Copies { return s.regions.of(region).snapshots },
+		Keys:         func(region string) distribution.Keys { return s.regions.of(region).keys },
+		Parameters:   ssm.New(s.aws),
+		Client:       s.manager.GetClient(),
+		Reader:       s.manager.GetAPIReader(),
+		Namespace:    s.namespace,
+		Region:       s.aws.Region,
+		ClusterUID:   s.cluster,
+		Clock:        clock.RealClock{},
+	}
+}
+
+func (s *snapshotController) collector() *collection.Collector {
+	return &collection.Collector{
 		Client:     s.manager.GetClient(),
 		Live:       s.manager.GetAPIReader(),
-		Registries: registries,
-		Snapshots:  client,
-		Contents:   builder,
-		Keys:       kms.New(s.aws),
-		Runner:     snapshot.NewRunner(builder, parallelBuilds, passive),
-		Recorder:   s.manager.GetEventRecorder("larder-snapshot"),
-		Clock:      passive,
-		ClusterUID: cluster,
-		Region:     s.aws.Region,
-	}).SetupWithManager(s.manager)
+		References: references.Reader{Live: s.manager.GetAPIReader(), Mapper: s.manager.GetRESTMapper()},
+		Regions: func(region string) collection.Region {
+			clients := s.regions.of(region)
+			return collection.Region{Snapshots: clients.snapshots, Templates: clients.templates}
+		},
+		CopiedTo:     distribution.CopiedTo,
+		Recorder:     s.manager.GetEventRecorder("larder-collection"),
+		Clock:        clock.RealClock{},
+		ClusterUID:   s.cluster,
+		Home:         s.aws.Region,
+		Namespace:    s.namespace,
+		ExposedGrace: s.collection.exposedGrace,
+		OrphanGrace:  s.collection.orphanGrace,
+		DryRun:       s.collection.dryRun,
+	}
 }
 
 // readRegistries reads the operator's configuration of registries; no file means that all are reached as usual.

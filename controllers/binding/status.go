@@ -35,7 +35,9 @@ func mark(binding *v1alpha1.NodeClassBinding, d decision, now time.Time) {
 	m.set(v1alpha1.ConditionPreflightPassed, preflightPassed(d))
 	m.set(v1alpha1.ConditionApplied, applied(binding, d))
 	binding.Status.Rival = d.rival
-	if d.foremost() == nil {
+	if d.foremost() == nil && binding.Status.AppliedSnapshotID != d.snapshot.ID {
+		// Nodes have run with it, so there is a way back as long as it is kept.
+		binding.Status.LastKnownGoodSnapshotID = binding.Status.AppliedSnapshotID
 		binding.Status.AppliedSnapshotID = d.snapshot.ID
 	}
 	if m.summarise(d) {

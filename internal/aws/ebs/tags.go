@@ -34,7 +34,8 @@ const (
 const (
 	// TagSupersededAt is when another revision took its place, in RFC 3339.
 	TagSupersededAt = "larder.dev/superseded-at"
-	// TagCopiedTo names the Regions that it was copied to, separated by spaces, in up to 255 characters.
+	// TagCopiedTo names the Regions that it may have been copied to; package distribution writes it, and more like it
+	// when one value does not hold all.
 	TagCopiedTo = "larder.dev/copied-to"
 	// TagExposed lists how others than this cluster may have come to use it: published, shared, copied.
 	TagExposed = "larder.dev/exposed"
