@@ -273,7 +273,7 @@ func TestFromImagesToNodesAndBack(t *testing.T) {
 	eventually(w, snapshot, "held by its binding and class", func(s *v1alpha1.ImageCacheSnapshot) bool {
 		ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonInUse &&
-			strings.Contains(ready.Message, "nodeclassbinding/gpu, ec2nodeclass/gpu")
+			strings.Contains(ready.Message, "ec2nodeclass/gpu, nodeclassbinding/gpu")
 	})
 	if len(w.ownedBy(snapshot)) != 2 {
 		t.Error("a snapshot that a binding names was deleted")
