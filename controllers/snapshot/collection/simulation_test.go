@@ -262,7 +262,8 @@ func (h *history) makeCurrent(object *larderv1alpha1.ImageCacheSnapshot, number 
 	h.truths[id].superseded = time.Time{}
 	object.Status.SnapshotID, object.Status.Revision = id, number
 	if slices.Equal(copiedTo(h.account[home].snapshots[id].Tags), []string{away}) && len(object.Spec.Copies) > 0 && !h.hasCopy(id) {
-		h.add(away, truth{uid: object.UID, revision: number, source: id, exposed: true}, ebs.TagSourceID, id)
+		made := h.add(away, truth{uid: object.UID, revision: number, source: id, exposed: true}, ebs.TagSourceID, id)
+		object.Status.Copies = []larderv1alpha1.CopyStatus{{Region: away, Revision: number, SnapshotID: made}}
 	}
 	h.supersedeCopies(object, id)
 }
