@@ -256,8 +256,20 @@ func TestWhatAnAMIIsMadeOfStays(t *testing.T) {
 	w := newWorld(t)
 	w.put(home, due("snap-1", 1), due("snap-2", 2))
 	w.account[home].kept["snap-1"] = true
-	w.sweep()
-	w.sweep()
+	tried := 0
+	w.before = func(call string) error {
+		if call == "Delete "+home {
+			tried++
+		}
+		return nil
+	}
+	for range 59 {
+		w.sweep()
+		w.clock.Step(time.Minute)
+	}
+	if tried != 2 {
+		t.Errorf("%d deletions are tried in an hour, want one of each", tried)
+	}
 	if diff := cmp.Diff([]string{"snap-1"}, w.ids(home)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}

@@ -181,13 +181,13 @@ func (h *history) live() {
 		h.newObject()
 	case h.chance(10):
 		h.toggleBinding()
-	case h.chance(10):
+	case h.chance(11):
 		h.account[home].uses = []launch.Use{{Name: "template", SnapshotIDs: []string{h.anyID()}}}
 	case h.chance(20):
 		h.account[home].uses = nil
 	case h.chance(15):
 		h.addStranger()
-	case h.chance(10):
+	case h.chance(12):
 		h.enableRestore()
 	}
 }
