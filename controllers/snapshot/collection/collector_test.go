@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -336,21 +337,21 @@ func TestSweepsComeByThemselvesAndWhenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.collector.Clock = clock.RealClock{} // the bubble's
-		sweeps := 0
+		var sweeps atomic.Int64
 		w.before = func(call string) error {
 			if call == "Find "+home {
-				sweeps++
+				sweeps.Add(1)
 			}
 			return nil
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- w.collector.Start(t.Context()) }()
-		count := func(after time.Duration, want int, why string) {
+		count := func(after time.Duration, want int64, why string) {
 			t.Helper()
 			<-time.After(after)
 			synctest.Wait()
-			if sweeps != want {
-				t.Errorf("%d sweeps, want %d: %s", sweeps, want, why)
+			if got := sweeps.Load(); got != want {
+				t.Errorf("%d sweeps, want %d: %s", got, want, why)
 			}
 		}
 		count(0, 1, "one at the start")
