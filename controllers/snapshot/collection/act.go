@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	larderaws "github.com/larder-dev/larder/internal/aws"
@@ -38,14 +37,7 @@ func (c *Collector) act(ctx context.Context, f *facts, d decision) error {
 			stopped[v.region] = larderaws.IsAccessDenied(err) || larderaws.IsThrottled(err)
 		}
 	}
-	if len(d.settled) > 0 {
-		changed := map[string]any{}
-		for _, key := range d.settled {
-			changed[key] = nil
-		}
-		problems = append(problems, c.writeLedger(ctx, changed))
-	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.writeLedger(ctx, d.ledger))...)
 }
 
 func (v *verdict) changesSomething() bool {
@@ -58,14 +50,8 @@ func (c *Collector) recordSpent(ctx context.Context, f *facts, d decision) error
 	found := map[string]any{}
 	for _, v := range d.verdicts {
 		if v.do == doDelete {
-			found[v.ID] = spent{
-				Region: v.region, Object: v.uid, Revision: v.revision, Attempt: v.attempt, Source: v.source,
-				Time: metav1.NewTime(f.now),
-			}
+			found[v.ID] = newSpent(v.owned, f.now)
 		}
-	}
-	if len(found) == 0 {
-		return nil
 	}
 	return c.writeLedger(ctx, found)
 }

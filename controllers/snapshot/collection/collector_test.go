@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,8 +257,20 @@ func TestWhatAnAMIIsMadeOfStays(t *testing.T) {
 	w := newWorld(t)
 	w.put(home, due("snap-1", 1), due("snap-2", 2))
 	w.account[home].kept["snap-1"] = true
-	w.sweep()
-	w.sweep()
+	tried := 0
+	w.before = func(call string) error {
+		if call == "Delete "+home {
+			tried++
+		}
+		return nil
+	}
+	for range 59 {
+		w.sweep()
+		w.clock.Step(time.Minute)
+	}
+	if tried != 2 {
+		t.Errorf("%d deletions are tried in an hour, want one of each", tried)
+	}
 	if diff := cmp.Diff([]string{"snap-1"}, w.ids(home)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
@@ -324,21 +337,21 @@ func TestSweepsComeByThemselvesAndWhenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.collector.Clock = clock.RealClock{} // the bubble's
-		sweeps := 0
+		var sweeps atomic.Int64
 		w.before = func(call string) error {
 			if call == "Find "+home {
-				sweeps++
+				sweeps.Add(1)
 			}
 			return nil
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- w.collector.Start(t.Context()) }()
-		count := func(after time.Duration, want int, why string) {
+		count := func(after time.Duration, want int64, why string) {
 			t.Helper()
 			<-time.After(after)
 			synctest.Wait()
-			if sweeps != want {
-				t.Errorf("%d sweeps, want %d: %s", sweeps, want, why)
+			if got := sweeps.Load(); got != want {
+				t.Errorf("%d sweeps, want %d: %s", got, want, why)
 			}
 		}
 		count(0, 1, "one at the start")

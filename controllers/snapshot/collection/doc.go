@@ -14,7 +14,7 @@
 // and without another Region nothing there, and nothing that may have a copy there.
 package collection
 
-// Written are an object's own record, and a patch of it; nothing is watched.
+// Nothing is watched. A role cannot name what is yet to be created, so creating ConfigMaps stands by itself.
 //
 // +kubebuilder:rbac:groups=larder.dev,resources=imagecachesnapshots,verbs=list
 // +kubebuilder:rbac:groups="",namespace=larder-system,resources=configmaps,resourceNames=larder-retained,verbs=get;patch

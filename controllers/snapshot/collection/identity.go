@@ -102,14 +102,13 @@ func (f *facts) own() []*owned {
 	return all
 }
 
-// isSpent tells whether another snapshot had this identity, which was deleted.
+// isSpent tells whether another snapshot had this identity, which was deleted. What a status names is ours all the same.
 func (f *facts) isSpent(region, id string, found identity) bool {
-	for original, one := range f.ledger.spent {
-		if original != id && one.Region == region && one.identity() == found {
-			return true
-		}
+	if f.named[id] {
+		return false
 	}
-	return false
+	_, spent := f.ledger.spentBy(region, id, found)
+	return spent
 }
 
 // original returns the one of several with the same identity that Larder made: the one that a status names, else the

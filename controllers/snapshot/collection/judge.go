@@ -85,7 +85,8 @@ func (f *facts) history(object *larderv1alpha1.ImageCacheSnapshot, all []*owned)
 	return append(kept, others[:min(len(others), max(0, limitOf(object)-len(kept)))]...)
 }
 
-// judgeCopy is for a copy that was made for a living object.
+// judgeCopy is for a copy that was made for a living object. One that is wanted again loses its mark by the sweep that
+// sees it so; less than from one sweep to the next does not count.
 func (f *facts) judgeCopy(o *owned, all []*owned) verdict {
 	if f.asksFor(o) {
 		switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,8 +25,19 @@ type ledger struct {
 	// retained are objects that were deleted with deletionPolicy Retain, until all that they had is tagged.
 	retained map[types.UID]retention
 	// spent are identities whose snapshots were deleted, by the ids of those. Without this, a person's copy, which has
-	// the same tags, would be taken for ours as soon as ours is gone.
+	// the same tags, would be taken for ours as soon as ours is gone. If Larder uses one anew, for another copy of a
+	// revision that was rolled back to, it is there by the new id.
 	spent map[string]spent
+}
+
+// spentBy returns the id of another snapshot of a Region that had the identity.
+func (l *ledger) spentBy(region, id string, of identity) (original string, found bool) {
+	for original, one := range l.spent {
+		if original != id && one.Region == region && one.identity() == of {
+			return original, true
+		}
+	}
+	return "", false
 }
 
 // retention is a retained object.
@@ -44,6 +56,10 @@ type spent struct {
 	Attempt  int64       `json:"attempt"`
 	Source   string      `json:"source,omitempty"`
 	Time     metav1.Time `json:"time"`
+}
+
+func newSpent(o *owned, at time.Time) spent {
+	return spent{Region: o.region, Object: o.uid, Revision: o.revision, Attempt: o.attempt, Source: o.source, Time: metav1.NewTime(at)}
 }
 
 func (s spent) identity() identity { return identity{s.Object, s.Revision, s.Attempt, s.Source} }
@@ -107,6 +123,9 @@ func (l *ledger) add(key, value string) error {
 // writeLedger sets keys, and removes those that are nil. A merge patch touches no other key, so that writers need not
 // know of each other.
 func (c *Collector) writeLedger(ctx context.Context, changed map[string]any) error {
+	if len(changed) == 0 {
+		return nil
+	}
 	data := map[string]any{}
 	for key, value := range changed {
 		data[key] = nil

@@ -103,8 +103,8 @@ type verdict struct {
 // decision is what plan makes of facts.
 type decision struct {
 	verdicts []verdict
-	// settled are keys of the ledger that are not needed any more.
-	settled []string
+	// ledger has what is to be changed there: nil for keys that are not needed any more.
+	ledger map[string]any
 }
 
 // plan judges every snapshot that is Larder's.
@@ -114,7 +114,12 @@ func plan(f *facts) decision {
 	for _, one := range all {
 		d.verdicts = append(d.verdicts, f.judge(one, all))
 	}
-	d.settled = f.settled(all)
+	d.ledger = f.settled(all)
+	for _, one := range all {
+		if original, spent := f.ledger.spentBy(one.region, one.ID, one.identity); spent {
+			d.ledger[original], d.ledger[one.ID] = nil, newSpent(one, f.now)
+		}
+	}
 	return d
 }
 
@@ -259,12 +264,12 @@ func (d decision) due() map[string][]string {
 	return ids
 }
 
-// settled returns the keys of the ledger that have done their work.
-func (f *facts) settled(all []*owned) []string {
-	var keys []string
+// settled has nil for the keys of the ledger that have done their work.
+func (f *facts) settled(all []*owned) map[string]any {
+	keys := map[string]any{}
 	for uid, left := range f.ledger.retained {
 		if f.living[uid] == nil && f.isTagged(uid, left, all) {
-			keys = append(keys, string(uid))
+			keys[string(uid)] = nil
 		}
 	}
 	for id, one := range f.ledger.spent {
@@ -274,10 +279,9 @@ func (f *facts) settled(all []*owned) []string {
 			return s.ID == id || ok && found == one.identity()
 		})
 		if read && !there && f.isShown(one.Time.Time) {
-			keys = append(keys, id)
+			keys[id] = nil
 		}
 	}
-	slices.Sort(keys)
 	return keys
 }
 

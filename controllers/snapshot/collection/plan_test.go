@@ -456,7 +456,7 @@ func TestRetained(t *testing.T) {
 		planCase
 		retained map[types.UID]retention
 		unread   bool
-		settled  []string
+		settled  map[string]any
 	}{
 		"not tagged yet": {
 			retained: recorded(hour),
@@ -468,7 +468,7 @@ func TestRetained(t *testing.T) {
 			},
 		},
 		"all tagged": {
-			retained: recorded(hour), settled: []string{string(goneUID)},
+			retained: recorded(hour), settled: map[string]any{string(goneUID): nil},
 			planCase: planCase{
 				reason: "the tags say it from now on",
 				facts:  factsOf(nil, list(made("snap-1", goneUID, 1, tagged...))),
@@ -492,7 +492,7 @@ func TestRetained(t *testing.T) {
 			},
 		},
 		"nothing left": {
-			retained: recorded(hour), settled: []string{string(goneUID)},
+			retained: recorded(hour), settled: map[string]any{string(goneUID): nil},
 			planCase: planCase{reason: "there is nothing to tag", facts: factsOf(nil, nil)},
 		},
 	}
@@ -503,7 +503,7 @@ func TestRetained(t *testing.T) {
 				delete(c.facts.found, away)
 			}
 			c.check(t)
-			if diff := cmp.Diff(c.settled, plan(c.facts).settled, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(c.settled, plan(c.facts).ledger, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s: settled (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -518,8 +518,8 @@ func TestRetainedObjectThatStillLives(t *testing.T) {
 		facts:  f,
 		want:   map[string]action{"snap-1": doKeep, "snap-2": doKeep, "snap-3": doKeep},
 	}.check(t)
-	if settled := plan(f).settled; len(settled) > 0 {
-		t.Errorf("the record is dropped while the object lives: %q", settled)
+	if settled := plan(f).ledger; len(settled) > 0 {
+		t.Errorf("the record is dropped while the object lives: %v", settled)
 	}
 }
 
@@ -528,18 +528,18 @@ func TestSpentIdentitiesAreForgottenWithTheirLikes(t *testing.T) {
 		reason string
 		facts  *facts
 		past   time.Duration
-		want   []string
+		want   map[string]any
 	}{
 		"a likeness is there": {reason: "it could be taken for ours", facts: factsOf(nil, list(made("snap-1", goneUID, 1))), past: hour},
 		"ours is there":       {reason: "its deletion did not happen yet", facts: factsOf(nil, list(made("snap-0", goneUID, 1))), past: hour},
-		"none is there":       {reason: "nobody can be taken for ours", facts: factsOf(nil, nil), past: hour, want: []string{"snap-0"}},
+		"none is there":       {reason: "nobody can be taken for ours", facts: factsOf(nil, nil), past: hour, want: map[string]any{"snap-0": nil}},
 		"just noted":          {reason: "AWS may not list one for moments", facts: factsOf(nil, nil), past: time.Minute},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			noted := spent{Region: home, Object: goneUID, Revision: 1, Attempt: 1, Time: metav1.NewTime(noon.Add(-c.past))}
 			c.facts.ledger.spent = map[string]spent{"snap-0": noted}
-			if diff := cmp.Diff(c.want, plan(c.facts).settled, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(c.want, plan(c.facts).ledger, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -550,4 +550,21 @@ func TestInterruptedDeletionGoesOn(t *testing.T) {
 	f := factsOf(nil, list(due("snap-1", 1)))
 	f.ledger.spent = map[string]spent{"snap-1": {Region: home, Object: goneUID, Revision: 1, Attempt: 1}}
 	planCase{reason: "its identity was noted before the process ended", facts: f, want: map[string]action{"snap-1": doDelete}}.check(t)
+}
+
+func TestIdentityThatIsUsedAnew(t *testing.T) {
+	home := made("snap-1", livesAs, 1, ebs.TagCopiedTo, away)
+	again, persons := made("snap-c2", livesAs, 1, ebs.TagSourceID, "snap-1"), made("snap-c0", livesAs, 1, ebs.TagSourceID, "snap-1")
+	f := factsOf(object(1, copying, func(o *larderv1alpha1.ImageCacheSnapshot) {
+		o.Status.Copies = []larderv1alpha1.CopyStatus{{Region: away, Revision: 1, SnapshotID: "snap-c2"}}
+	}), list(home), startedAt(persons, noon.Add(-hour)), startedAt(again, noon))
+	f.ledger.spent = map[string]spent{"snap-c1": {Region: away, Object: livesAs, Revision: 1, Attempt: 1, Source: "snap-1"}}
+	planCase{
+		reason: "the revision was rolled back to after its first copy had gone; what the status does not name is a person's",
+		facts:  f, want: map[string]action{"snap-1": doKeep, "snap-c2": doKeep},
+	}.check(t)
+	changed := plan(f).ledger
+	if _, noted := changed["snap-c2"].(spent); !noted || len(changed) != 2 {
+		t.Errorf("changes %v of the ledger, want the identity to be noted by its new snapshot in place of the old one", changed)
+	}
 }

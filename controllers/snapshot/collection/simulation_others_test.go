@@ -151,7 +151,7 @@ func (h *history) settle() {
 		h.reconcile(&object)
 		h.update(&object)
 	}
-	for range 30 {
+	for range 25 {
 		h.sweep()
 		h.pass()
 		h.clock.Step(5 * days)

@@ -18,7 +18,7 @@ import (
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-// simulatedSeeds is how many random histories are tried; each takes some 30 ms.
+// simulatedSeeds is how many random histories are tried; each takes some 100 ms.
 const simulatedSeeds = 100
 
 // errCrash unwinds a sweep as SIGKILL would end it.
@@ -31,7 +31,9 @@ type history struct {
 	random *rand.Rand
 	seed   uint64
 	made   int
-	truths map[string]*truth
+	// looking is true once a sweep has begun to look who uses what is due.
+	looking bool
+	truths  map[string]*truth
 	// gone is when an object was deleted; retaining are those that are to leave their snapshots to people, and kept
 	// those that have.
 	gone            map[types.UID]time.Time
@@ -67,7 +69,7 @@ func simulate(t *testing.T, seed uint64) {
 		h.newObject()
 	}
 	h.stir()
-	for range 150 {
+	for range 70 {
 		h.live()
 		h.sweepOnce()
 		h.pass()
@@ -100,8 +102,10 @@ func (h *history) stir() {
 			panic(errCrash)
 		case h.chance(2):
 			return errors.New("unavailable")
-		case strings.HasPrefix(call, "List *v1alpha1.ImageCacheSnapshot") && h.chance(3):
+		case strings.HasPrefix(call, "List *v1alpha1.ImageCacheSnapshot") && !h.looking && h.chance(3):
 			h.toggleBinding()
+		case strings.HasPrefix(call, "List *v1alpha1.NodeClassBinding"):
+			h.looking = true
 		}
 		return nil
 	}
@@ -119,8 +123,24 @@ func (h *history) calm() {
 
 // sweepOnce may end in an error or in the end of the process, and then a new one starts.
 func (h *history) sweepOnce() {
-	h.survive(func() { _ = h.collector.Sweep(h.t.Context()) }) // faults are wanted
+	h.looking = false
+	h.survive(func() {
+		if h.collector.Sweep(h.t.Context()) == nil {
+			h.noteWanted()
+		}
+	})
 	h.told()
+}
+
+// noteWanted is for copies that a sweep has seen to be wanted: until then they count as superseded when they were.
+func (h *history) noteWanted() {
+	for _, object := range h.objects() {
+		for _, one := range h.truths {
+			if one.source != "" && one.source == object.Status.SnapshotID && len(object.Spec.Copies) > 0 && !object.Spec.Suspend {
+				one.superseded = time.Time{}
+			}
+		}
+	}
 }
 
 func (h *history) survive(work func()) {
@@ -161,13 +181,13 @@ func (h *history) live() {
 		h.newObject()
 	case h.chance(10):
 		h.toggleBinding()
-	case h.chance(10):
+	case h.chance(11):
 		h.account[home].uses = []launch.Use{{Name: "template", SnapshotIDs: []string{h.anyID()}}}
 	case h.chance(20):
 		h.account[home].uses = nil
 	case h.chance(15):
 		h.addStranger()
-	case h.chance(10):
+	case h.chance(12):
 		h.enableRestore()
 	}
 }
@@ -204,18 +224,6 @@ func (h *history) toggleCopies(object *larderv1alpha1.ImageCacheSnapshot) {
 		return
 	}
 	copying(object)
-	h.update(object)
-	h.calm()
-	h.sweep() // what was wanted for less than from one sweep to the next does not count as wanted
-	h.stir()
-	h.refresh(object)
-}
-
-// refresh reads an object again.
-func (h *history) refresh(object *larderv1alpha1.ImageCacheSnapshot) {
-	if err := h.client.Get(h.t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		h.t.Fatal(err)
-	}
 }
 
 // renew makes the next revision, unless the object is to stay as it is.
@@ -225,12 +233,9 @@ func (h *history) renew(object *larderv1alpha1.ImageCacheSnapshot) {
 	}
 	number := newestRevision(object.Status) + 1
 	pairs := []string{}
-	exposed := h.chance(40) || len(object.Spec.Copies) > 0
+	exposed := h.chance(40)
 	if exposed {
 		pairs = append(pairs, ebs.TagExposed, "published")
-	}
-	if len(object.Spec.Copies) > 0 {
-		pairs = append(pairs, ebs.TagCopiedTo, away)
 	}
 	id := h.add(home, truth{uid: object.UID, revision: number, exposed: exposed}, pairs...)
 	object.Status.Revisions = slices.Insert(object.Status.Revisions, 0, larderv1alpha1.RevisionStatus{Number: number, SnapshotID: id})
@@ -261,9 +266,22 @@ func (h *history) makeCurrent(object *larderv1alpha1.ImageCacheSnapshot, number 
 	}
 	h.truths[id].superseded = time.Time{}
 	object.Status.SnapshotID, object.Status.Revision = id, number
-	if slices.Equal(copiedTo(h.account[home].snapshots[id].Tags), []string{away}) && len(object.Spec.Copies) > 0 && !h.hasCopy(id) {
-		h.add(away, truth{uid: object.UID, revision: number, source: id, exposed: true}, ebs.TagSourceID, id)
+	h.distribute(object)
+	h.supersedeCopies(object, id)
+}
+
+// distribute copies the current revision, where it is asked for.
+func (h *history) distribute(object *larderv1alpha1.ImageCacheSnapshot) {
+	id := object.Status.SnapshotID
+	current, there := h.account[home].snapshots[id]
+	if !there || len(object.Spec.Copies) == 0 || h.hasCopy(id) {
+		return
 	}
+	current.Tags[ebs.TagExposed], current.Tags[ebs.TagCopiedTo] = "copied", away
+	h.truths[id].exposed = true
+	of := truth{uid: object.UID, revision: h.truths[id].revision, source: id, exposed: true}
+	made := h.add(away, of, ebs.TagSourceID, id)
+	object.Status.Copies = []larderv1alpha1.CopyStatus{{Region: away, Revision: of.revision, SnapshotID: made}}
 	h.supersedeCopies(object, id)
 }
 
@@ -282,7 +300,6 @@ func (h *history) supersedeCopies(object *larderv1alpha1.ImageCacheSnapshot, cur
 		switch {
 		case one.uid != object.UID || one.source == "":
 		case one.source == current && len(object.Spec.Copies) > 0:
-			one.superseded = time.Time{}
 		case one.superseded.IsZero():
 			one.superseded = h.clock.Now()
 		}
@@ -307,6 +324,7 @@ func (h *history) reconcile(object *larderv1alpha1.ImageCacheSnapshot) {
 	if wanted.SnapshotID != object.Status.SnapshotID && !object.Spec.Suspend {
 		h.makeCurrent(object, wanted.Number, wanted.SnapshotID)
 	}
+	h.distribute(object)
 }
 
 // remove deletes an object, and may leave its snapshots to people.
