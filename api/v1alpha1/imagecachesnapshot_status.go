@@ -38,6 +38,10 @@ type ImageCacheSnapshotStatus struct {
 	// +optional
 	Revision int64 `json:"revision,omitempty"`
 
+	// latestRevision is the highest number that a revision ever had. None is given twice, also when its snapshot is gone.
+	// +optional
+	LatestRevision int64 `json:"latestRevision,omitempty"`
+
 	// contentHash identifies what the snapshot holds: image digests, platforms, format, size and KMS key.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64

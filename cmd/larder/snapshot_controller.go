@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/larder-dev/larder/internal/aws"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/larder-dev/larder/internal/aws"
 
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
@@ -36,8 +38,6 @@ type cloud struct {
 	mu        sync.Mutex
 	snapshots map[string]*cloudSnapshot
 	tokens    map[string]string
-	// restores are states of fast snapshot restore.
-	restores map[string]string
 }
 
 type cloudSnapshot struct {
@@ -53,7 +53,6 @@ func newCloud(t testing.TB, clock clock.PassiveClock) *cloud {
 		inUse:     func() map[string]bool { return nil },
 		snapshots: map[string]*cloudSnapshot{},
 		tokens:    map[string]string{},
-		restores:  map[string]string{},
 	}
 }
 
@@ -146,24 +145,27 @@ func (c *cloud) Describe(_ context.Context, id string) (ebs.Snapshot, error) {
 	return c.show(snapshot), nil
 }
 
-func (c *cloud) FastRestores(_ context.Context, ids []string) ([]ebs.FastRestore, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var found []ebs.FastRestore
-	for _, id := range ids {
-		if state := c.restores[id]; state != "" {
-			found = append(found, ebs.FastRestore{SnapshotID: id, AvailabilityZone: "eu-central-1a", State: state})
-		}
+func (c *cloud) Tag(_ context.Context, id string, tags map[string]string) error {
+	if err := c.fault("Tag"); err != nil {
+		return err
 	}
-	return found, nil
-}
-
-func (c *cloud) DisableFastRestore(_ context.Context, id string, _ []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.restores[id] = ebs.FastRestoreDisabled
+	snapshot := c.snapshots[id]
+	if snapshot == nil {
+		return notFound(id)
+	}
+	snapshot.Tags = maps.Clone(snapshot.Tags)
+	maps.Copy(snapshot.Tags, tags)
 	return nil
 }
+
+// FastRestores are what the tests of package collection are about; here there are none.
+func (c *cloud) FastRestores(context.Context, []string) ([]ebs.FastRestore, error) {
+	return nil, c.fault("FastRestores")
+}
+
+func (c *cloud) DisableFastRestore(context.Context, string, []string) error { return nil }
 
 func (c *cloud) Delete(_ context.Context, id string) error {
 	if err := c.fault("Delete"); err != nil {
@@ -171,9 +173,6 @@ func (c *cloud) Delete(_ context.Context, id string) error {
 	}
 	if c.inUse()[id] {
 		c.t.Errorf("snapshot %s is deleted although it is in use", id)
-	}
-	if state := c.restores[id]; state != "" && state != ebs.FastRestoreDisabled {
-		c.t.Errorf("snapshot %s is deleted with fast restores %s", id, state)
 	}
 	c.remove(id)
 	return nil
@@ -191,6 +190,16 @@ func (c *cloud) spoil(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.snapshots[id].spoilt = true
+}
+
+// copyByHand is a person's copy of a snapshot, tags and all.
+func (c *cloud) copyByHand(id, state string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copied := *c.snapshots[id]
+	copied.ID, copied.State, copied.StartTime = id+"-"+state, state, copied.StartTime.Add(time.Minute)
+	copied.sealed = state == ebs.StateCompleted
+	c.snapshots[copied.ID] = &copied
 }
 
 // all returns what is really there, visible or not.
@@ -224,6 +233,7 @@ type beside struct {
 	fault     error
 
 	outcome   distribution.Outcome
+	condition metav1.Condition
 	current   string
 	withdrawn bool
 	retained  bool
@@ -232,8 +242,11 @@ type beside struct {
 
 func (b *beside) SnapshotUses(context.Context) ([]launch.Use, error) { return b.templates, b.fault }
 
-func (b *beside) Pass(_ context.Context, _ *larderv1alpha1.ImageCacheSnapshot, current ebs.Snapshot, _ []ebs.Snapshot) distribution.Outcome {
+func (b *beside) Pass(_ context.Context, object *larderv1alpha1.ImageCacheSnapshot, current ebs.Snapshot, _ []ebs.Snapshot) distribution.Outcome {
 	b.current = current.ID
+	if b.condition.Type != "" {
+		meta.SetStatusCondition(&object.Status.Conditions, b.condition)
+	}
 	return b.outcome
 }
 

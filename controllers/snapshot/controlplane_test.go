@@ -41,6 +41,7 @@ func TestOnAPIServer(t *testing.T) {
 	}
 	maps.Copy(scenarios, freshnessScenarios)
 	maps.Copy(scenarios, controlScenarios)
+	maps.Copy(scenarios, besideScenarios)
 	for name, scenario := range scenarios {
 		t.Run(name, func(t *testing.T) { scenario(t, newOperator(t, plane, asOperator)) })
 	}

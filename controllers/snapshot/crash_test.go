@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -61,7 +62,7 @@ func TestDeletedEverySecond(t *testing.T) {
 				w.cloud.hide = ebs.AppearsWithin / 2
 				w.runFor(time.Duration(second)*time.Second + 500*time.Millisecond)
 				w.delete()
-				w.runFor(2 * ebs.AppearsWithin)
+				w.runFor(collection.DefaultOrphanGrace + 10*time.Minute)
 				if object := w.object(); object.Name != "" {
 					t.Errorf("the object is still there: %+v", object.Status)
 				}

@@ -41,10 +41,6 @@ type Snapshots interface {
 	Describe(ctx context.Context, id string) (ebs.Snapshot, error)
 	// Delete deletes one; a snapshot that does not exist is no error.
 	Delete(ctx context.Context, id string) error
-	// FastRestores returns the state of each snapshot's fast snapshot restores.
-	FastRestores(ctx context.Context, ids []string) ([]ebs.FastRestore, error)
-	// DisableFastRestore begins to turn them off in these zones.
-	DisableFastRestore(ctx context.Context, id string, zones []string) error
 }
 
 // References tell who may still use snapshots.

@@ -15,7 +15,8 @@ func leftovers(f *facts) []ebs.Snapshot {
 	}
 	var found []ebs.Snapshot
 	for _, snapshot := range f.owned {
-		if snapshot.ID != f.status.SnapshotID && !f.held[snapshot.ID] && f.isLeftover(snapshot) {
+		_, retained := snapshot.Tags[ebs.TagRetained]
+		if snapshot.ID != f.status.SnapshotID && !f.held[snapshot.ID] && !retained && f.isLeftover(snapshot) {
 			found = append(found, snapshot)
 		}
 	}
@@ -50,7 +51,7 @@ func (f *facts) isUnpublished(snapshot ebs.Snapshot) bool {
 }
 
 // isDuplicate holds for a second snapshot of one revision, by another attempt: a crash at the wrong moment can
-// lead to it. What carries the same attempt is a copy that someone made with our tags, and theirs.
+// lead to it.
 func (f *facts) isDuplicate(snapshot ebs.Snapshot) bool {
 	return slices.ContainsFunc(f.owned, func(other ebs.Snapshot) bool {
 		return other.State == ebs.StateCompleted &&

@@ -92,9 +92,6 @@ func testManager(t *testing.T, plane *controlplane.ControlPlane, config *rest.Co
 		err := plane.Admin.Get(ctx, client.ObjectKeyFromObject(object), object)
 		return err != nil, client.IgnoreNotFound(err)
 	})
-	if left := ebs.all(); len(left) > 0 {
-		t.Errorf("left in AWS: %+v", left)
-	}
 }
 
 func eventually(t *testing.T, what string, condition wait.ConditionWithContextFunc) {

@@ -22,9 +22,6 @@ type memory struct {
 	failed *failedAttempt
 	// missing has what should exist in AWS and does not, and since when.
 	missing map[string]time.Time
-	// hiddenUntil is when the last snapshot becomes visible that a cancelled build may have started without
-	// learning its id.
-	hiddenUntil time.Time
 	// progressAt is when progress was last reported.
 	progressAt time.Time
 }

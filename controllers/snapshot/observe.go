@@ -91,19 +91,7 @@ func (r *Reconciler) newFacts(object *larderv1alpha1.ImageCacheSnapshot, m *memo
 		m.failed = recordedFailure(f.status.Build, f.recipe)
 	}
 	f.failed = m.failed
-	if m.hiddenUntil.IsZero() {
-		m.hiddenUntil = hiddenUntil(f.status.Build)
-	}
 	return f
-}
-
-// hiddenUntil is when AWS shows the snapshot of an attempt at the latest that failed without learning its id; zero if
-// there can be none.
-func hiddenUntil(build *larderv1alpha1.BuildStatus) time.Time {
-	if build == nil || build.Step != larderv1alpha1.BuildFailed || build.SnapshotID != "" || len(build.Errors) == 0 {
-		return time.Time{}
-	}
-	return build.Errors[0].Time.Add(ebs.AppearsWithin)
 }
 
 // requestOf is the value of the annotation that asks for a look at the registries, as far as a status takes it.
@@ -132,17 +120,17 @@ func (r *Reconciler) observeBuild(object *larderv1alpha1.ImageCacheSnapshot, m *
 	if view == nil || view.running() || view.Err == nil {
 		return view
 	}
-	failed := buildFailure(view.Err)
-	m.failed = newFailedAttempt(view.Build, failed, view.Ended)
-	if view.mayHideSnapshot(failed) {
-		m.hiddenUntil = view.Ended.Add(ebs.AppearsWithin)
-	}
+	m.failed = newFailedAttempt(view.Build, buildFailure(view.Err), view.Ended)
 	r.Runner.forget(object.UID)
 	return nil
 }
 
 func (r *Reconciler) observeSnapshots(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, m *memory, f *facts) {
-	owned, err := r.findOwned(ctx, object, f.status.SnapshotID, f.attempt().SnapshotID)
+	recorded := []string{f.status.SnapshotID, f.attempt().SnapshotID}
+	for _, made := range f.status.Revisions {
+		recorded = append(recorded, made.SnapshotID)
+	}
+	owned, err := r.findOwned(ctx, object, recorded)
 	if err != nil {
 		f.unlisted = awsFailure(err)
 		return
@@ -167,7 +155,7 @@ func (r *Reconciler) observeSnapshots(ctx context.Context, object *larderv1alpha
 
 // findOwned looks by tags, and by id for what the tags do not show yet. Everything it returns carries the
 // object's tags, so nothing else is ever deleted, whatever stands in a status.
-func (r *Reconciler) findOwned(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, recorded ...string) ([]ebs.Snapshot, error) {
+func (r *Reconciler) findOwned(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, recorded []string) ([]ebs.Snapshot, error) {
 	tags := r.ownership(object)
 	owned, err := r.Snapshots.Find(ctx, tags)
 	if err != nil {
@@ -188,7 +176,20 @@ func (r *Reconciler) findOwned(ctx context.Context, object *larderv1alpha1.Image
 			owned = append(owned, snapshot)
 		}
 	}
-	return owned, nil
+	return withoutLikenesses(owned, recorded), nil
+}
+
+// withoutLikenesses leaves out copies that a person made with all our tags: an attempt makes one snapshot at most, which
+// was there before any copy of it, and is the one that was recorded.
+func withoutLikenesses(owned []ebs.Snapshot, recorded []string) []ebs.Snapshot {
+	first := map[string]string{}
+	for _, snapshot := range owned {
+		name := tagName(&snapshot)
+		if _, known := first[name]; !known || slices.Contains(recorded, snapshot.ID) {
+			first[name] = snapshot.ID
+		}
+	}
+	return slices.DeleteFunc(owned, func(s ebs.Snapshot) bool { return first[tagName(&s)] != s.ID })
 }
 
 func hasTags(snapshot ebs.Snapshot, tags map[string]string) bool {
@@ -306,7 +307,7 @@ func (a *failedAttempt) waits(f *facts) bool {
 
 // lastRevision is the highest number of a revision that was ever current, as far as it is known.
 func (f *facts) lastRevision() int64 {
-	last := f.status.Revision
+	last := max(f.status.Revision, f.status.LatestRevision)
 	for _, one := range f.status.Revisions {
 		last = max(last, one.Number)
 	}

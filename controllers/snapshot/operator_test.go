@@ -163,11 +163,12 @@ func (o *operator) untilReason(reason string) *larderv1alpha1.ImageCacheSnapshot
 	})
 }
 
+// untilGone waits for the object, whose snapshots are the collection's then.
 func (o *operator) untilGone() {
 	o.t.Helper()
 	o.until("gone", func(object *larderv1alpha1.ImageCacheSnapshot) bool { return object.Name == "" })
-	if left := o.cloud.all(); len(left) > 0 {
-		o.t.Errorf("left in AWS: %+v", left)
+	if o.beside.woken == 0 || !o.beside.withdrawn {
+		o.t.Errorf("the rest of its life was not told: %+v", o.beside)
 	}
 }
 

@@ -262,12 +262,15 @@ func TestPlan(t *testing.T) {
 			}},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, Leftovers: []string{"snap-2"}, After: checkInterval},
 		},
-		"ready, with someone's copy": {
-			reason: "a copy has all our tags; it is not ours to delete",
-			facts: facts{status: servingStatus(), owned: []ebs.Snapshot{
-				owned("snap-old", ebs.StateCompleted, 1, 1, "old"), owned("snap-copy", ebs.StateCompleted, 1, 1, "old"),
-			}},
-			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: checkInterval},
+		"rolled back, and what came after it is gone": {
+			reason: "AWS remembers the client tokens of all revisions",
+			facts: facts{
+				resolution: wantNew, owned: []ebs.Snapshot{owned("snap-old", ebs.StateCompleted, 1, 1, "old")},
+				status: larderv1alpha1.ImageCacheSnapshotStatus{
+					SnapshotID: "snap-old", ContentHash: "old", Revision: 1, LatestRevision: 4,
+				},
+			},
+			want: planned{Do: doStart, Step: "Starting", Attempt: "revision 5, attempt 1", Parent: "snap-old", Trigger: "SpecChanged", After: progressInterval},
 		},
 		"ready, and AWS denies the snapshot": {
 			reason: "AWS may be wrong for a while",

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -52,12 +51,6 @@ type buildView struct {
 }
 
 func (v *buildView) running() bool { return v != nil && v.Ended.IsZero() }
-
-// mayHideSnapshot holds for a build that ended between asking AWS for a snapshot and reading the answer: then
-// there may be one that nobody could delete.
-func (v *buildView) mayHideSnapshot(failed *failure) bool {
-	return v.Build.SnapshotID == "" && !failed.needsPerson && !errors.Is(v.Err, errNeverStarted)
-}
 
 // NewRunner returns a Runner of at most parallel builds at a time.
 func NewRunner(builder Builder, parallel int, clock clock.PassiveClock) *Runner {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/image"
 )
@@ -73,11 +74,11 @@ func simulate(t *testing.T, seed uint64) {
 			if id := w.object().Status.SnapshotID; !w.heldIDs()[id] {
 				w.cloud.remove(id)
 			}
-		case chance(6):
+		case chance(8):
 			w.toggleBinding()
-		case chance(6):
+		case chance(9):
 			w.registry.push(string("ab"[random.IntN(2)]))
-		case chance(5):
+		case chance(2):
 			w.turn(random)
 		}
 	}
@@ -90,7 +91,7 @@ func simulate(t *testing.T, seed uint64) {
 	w.delete()
 	w.runFor(10 * time.Minute)
 	w.removeBinding()
-	w.runFor(10 * time.Minute)
+	w.runFor(collection.DefaultOrphanGrace + 30*time.Minute)
 	if object := w.object(); object.Name != "" {
 		t.Errorf("the object is still there: %+v", object.Status)
 	}
@@ -214,6 +215,10 @@ func (w *world) checkSettled() {
 		if snapshot.Tags[ebs.TagContentHash] == object.Status.ContentHash {
 			current++
 		}
+	}
+	const limit = 3
+	if kept := len(w.cloud.all()) - len(w.heldIDs()); kept > limit {
+		w.t.Errorf("%d revisions are kept that nobody holds, want %d at most", kept, limit)
 	}
 	if current < 1 {
 		w.t.Errorf("no snapshot has content hash %s", object.Status.ContentHash)

@@ -149,6 +149,7 @@ func (r *Reconciler) makeCurrent(object *larderv1alpha1.ImageCacheSnapshot, f *f
 	status.Region = r.Region
 	status.SnapshotID = d.current.ID
 	status.Revision = max(numberTag(d.current, ebs.TagRevision), 1)
+	status.LatestRevision = max(status.LatestRevision, status.Revision)
 	status.VolumeSize = gibibytes(d.current.VolumeSize)
 	if d.contents != nil {
 		status.Format, status.Images = d.contents.format, d.contents.images

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,11 +23,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/collection"
+	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/image"
 )
 
-const objectName = "inference"
+const (
+	objectName = "inference"
+	objectUID  = "5d7f9c1e-0a3b-4c6d-8e2f-112233445566"
+)
 
 // world is a cluster and an account in the time of a synctest bubble, with one operator process at a time.
 type world struct {
@@ -42,8 +48,9 @@ type world struct {
 	// crash, if set, may end the process before a call of a pass.
 	crash func(call string) bool
 
-	process  *Reconciler
-	failures int
+	process   *Reconciler
+	collector *collection.Collector
+	failures  int
 }
 
 // errCrash unwinds a pass as SIGKILL would end it.
@@ -52,7 +59,7 @@ var errCrash = errors.New("the process was killed")
 func newWorld(t *testing.T, images ...string) *world {
 	realClock := clock.RealClock{}
 	scheme := runtime.NewScheme()
-	if err := larderv1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(larderv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	class := schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
@@ -73,7 +80,7 @@ func newWorld(t *testing.T, images ...string) *world {
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).
 		WithStatusSubresource(&larderv1alpha1.ImageCacheSnapshot{}).
 		WithObjects(&larderv1alpha1.ImageCacheSnapshot{
-			ObjectMeta: metav1.ObjectMeta{Name: objectName, UID: "object-uid", Generation: 1},
+			ObjectMeta: metav1.ObjectMeta{Name: objectName, UID: objectUID, Generation: 1},
 			Spec:       specOf(images...),
 		}).Build()
 	w.start()
@@ -97,7 +104,7 @@ func specOf(images ...string) larderv1alpha1.ImageCacheSnapshotSpec {
 
 // checkMarker wants the attempt to stand in the status before anything is done for it.
 func (w *world) checkMarker() {
-	view := w.process.Runner.look("object-uid")
+	view := w.process.Runner.look(objectUID)
 	if !view.running() {
 		return
 	}
@@ -125,6 +132,15 @@ func (w *world) start() {
 		Recorder: w.events, Clock: w.clock,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",
 	}
+	w.collector = &collection.Collector{
+		Client: crashing, Live: crashing, References: references.Reader{Live: crashing, Mapper: crashing.RESTMapper()},
+		Regions: func(string) collection.Region {
+			return collection.Region{Snapshots: crashingCloud{w.cloud, w}, Templates: w.beside}
+		},
+		CopiedTo: distribution.CopiedTo, Recorder: w.events, Clock: clock.RealClock{},
+		ClusterUID: "cluster-uid", Home: "eu-central-1", Namespace: "larder-system",
+	}
+	w.process.Collection = w.collector
 	w.failures = 0
 }
 
@@ -184,6 +200,8 @@ func (w *world) pass() (after time.Duration) {
 		w.kill()
 		after = time.Millisecond
 	}()
+	// What a sweep could not read or do, the next one does.
+	_ = w.collector.Sweep(w.t.Context())
 	result, err := w.process.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Name: objectName}})
 	synctest.Wait()
 	w.checkInvariants()
@@ -193,7 +211,7 @@ func (w *world) pass() (after time.Duration) {
 	}
 	w.failures = 0
 	if result.RequeueAfter == 0 {
-		return time.Hour // the operator does not ask to look again
+		return time.Minute // the next sweep
 	}
 	return result.RequeueAfter
 }
@@ -259,6 +277,13 @@ func (w *world) delete() {
 type crashingCloud struct {
 	*cloud
 	world *world
+}
+
+func (c crashingCloud) Tag(ctx context.Context, id string, tags map[string]string) error {
+	c.world.mayCrash("Tag")
+	err := c.cloud.Tag(ctx, id, tags)
+	c.world.mayCrash(fmt.Sprintf("Tagged %v", err))
+	return err
 }
 
 func (c crashingCloud) Delete(ctx context.Context, id string) error {

@@ -216,8 +216,9 @@ func IsOutcomeUnknown(err error) bool {
 // IsCall tells whether it was a call to AWS that failed, however it did.
 func IsCall(err error) bool {
 	var operation *smithy.OperationError
+	var api smithy.APIError
 	var missing *CredentialsError
-	return errors.As(err, &operation) || errors.As(err, &missing)
+	return errors.As(err, &operation) || errors.As(err, &api) || errors.As(err, &missing)
 }
 
 func hasCode(err error, codes []string) bool {
