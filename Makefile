@@ -25,6 +25,10 @@ help: ## Show this list.
 demo: ## Run the main job on this machine, from images to a patched EC2NodeClass. KEEP=1 leaves it up.
 	hack/demo.sh
 
+.PHONY: demo-refresh
+demo-refresh: ## Push images under the same tag, and see new revisions come and the oldest go. KEEP=1 leaves it up.
+	hack/demo.sh -refresh
+
 ##@ Develop
 
 .PHONY: build

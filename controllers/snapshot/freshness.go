@@ -22,14 +22,15 @@ const (
 // disturbed by a tag that moves again, and after one that failed all is read anew, since what failed it may be an image
 // that was replaced since.
 func (r *Reconciler) observeImages(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, m *memory, f *facts) {
+	afterBuild := max(m.checkDue.Sub(f.now), firstBackoff)
 	if f.underWay() || f.failed.waits(f) {
-		f.resolution = m.resolved(f.recipe)
+		f.resolution, f.checkAfterBuild = m.resolved(f.recipe), afterBuild
 		return
 	}
 	retry := f.failed != nil || f.requested
 	if known := m.resolved(f.recipe); known != nil && !retry {
 		if !f.serving() || known.contentHash != f.status.ContentHash {
-			f.resolution = known
+			f.resolution, f.checkAfterBuild = known, afterBuild
 			return
 		}
 		m.resolution = nil // megabytes of manifests that nobody needs until something changes

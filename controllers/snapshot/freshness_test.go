@@ -20,6 +20,7 @@ import (
 var freshnessScenarios = map[string]func(*testing.T, *operator){
 	"a tag moves":                        testTagMoves,
 	"nothing moves for a day":            testSteadyDay,
+	"the interval is short":              testShortInterval,
 	"a look is asked for":                testRequested,
 	"one of many images has vanished":    testOneImageVanished,
 	"a renewal fails":                    testRenewalFails,
@@ -119,6 +120,20 @@ func testSteadyDay(t *testing.T, o *operator) {
 	}
 	if again := o.object(); again.ResourceVersion != ready.ResourceVersion {
 		t.Errorf("the object was written (-before +after):\n%s", cmp.Diff(ready.Status, again.Status))
+	}
+}
+
+// testShortInterval lets nothing but Reconcile say when the first look after a build comes.
+func testShortInterval(t *testing.T, o *operator) {
+	spec := specOf("a")
+	spec.Interval = metav1.Duration{Duration: time.Minute}
+	o.createSpec(spec)
+	begin := o.clock.Now()
+	o.until("the registry is asked whether the tag has moved", func(*larderv1alpha1.ImageCacheSnapshot) bool {
+		return o.registry.heads > 0
+	})
+	if waited := o.clock.Now().Sub(begin); waited > 66*time.Second {
+		t.Errorf("the first look came %s after the references were resolved, want about a minute", waited)
 	}
 }
 

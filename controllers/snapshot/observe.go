@@ -40,6 +40,9 @@ type facts struct {
 	// something else comes first.
 	asked     bool
 	nextCheck time.Duration
+	// checkAfterBuild is the same for a pass that finds a build done: registries were left alone meanwhile, and the
+	// interval has gone on.
+	checkAfterBuild time.Duration
 
 	// owned are the object's snapshots in AWS, the oldest first; not looked up while a build runs.
 	owned []ebs.Snapshot

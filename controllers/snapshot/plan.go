@@ -96,7 +96,7 @@ func decide(f *facts) decision {
 		return planPinned(f, d)
 	}
 	if current := pickCurrent(f); current != nil {
-		d.current, d.usable, d.upToDate, d.failed, d.after = current, true, true, nil, checkInterval
+		d.current, d.usable, d.upToDate, d.failed, d.after = current, true, true, nil, sooner(checkInterval, f.checkAfterBuild)
 		d.attempt = f.unfinished(d.attempt, current)
 		if f.mayHideAttempt() {
 			d.after = completionInterval

@@ -359,6 +359,15 @@ func TestPlan(t *testing.T) {
 			},
 			want: planned{Do: doReport, Current: "snap-old", Usable: true, After: time.Minute},
 		},
+		"a build is done": {
+			reason: "the interval went on during the build, and is shorter than the time until the snapshot is looked at",
+			facts: facts{
+				resolution: wantNew, status: larderv1alpha1.ImageCacheSnapshotStatus{Build: recorded("Completing", 1, "snap-1")},
+				checkAfterBuild: 40 * time.Second,
+				owned:           []ebs.Snapshot{owned("snap-1", ebs.StateCompleted, 1, 1, "new")},
+			},
+			want: planned{Do: doReport, Current: "snap-1", Usable: true, After: 40 * time.Second},
+		},
 		"spec changed back": {
 			reason: "the revision from before is still there",
 			facts: facts{

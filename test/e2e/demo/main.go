@@ -1,5 +1,6 @@
 // Command demo shows Larder's main job on this machine: two objects are applied, an EBS snapshot that holds
-// real images comes into being, and an EC2NodeClass boots from it. AWS alone is a double.
+// real images comes into being, and an EC2NodeClass boots from it. With -refresh it shows what becomes of them when
+// images are pushed. AWS alone is a double.
 package main
 
 import (
@@ -24,10 +25,15 @@ import (
 
 func main() {
 	keep := flag.Bool("keep", false, "leave everything up until interrupted")
+	refresh := flag.Bool("refresh", false, "show how the snapshot follows a tag")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // the operator has a log of its own
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *keep)
+	show := (*demo).show
+	if *refresh {
+		show = (*demo).showRefresh
+	}
+	err := run(ctx, *keep, show)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -35,7 +41,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, keep bool) (err error) {
+func run(ctx context.Context, keep bool, show func(*demo) error) (err error) {
 	dir, err := os.MkdirTemp("", "larder-demo-")
 	if err != nil {
 		return err
@@ -66,7 +72,7 @@ func run(ctx context.Context, keep bool) (err error) {
 		cancel(errors.New("the operator ended"))
 	}()
 	d := &demo{ctx: showing, stack: stack, dir: dir}
-	if err := d.show(); err != nil {
+	if err := show(d); err != nil {
 		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(operatorLog.Name()))
 	}
 	if keep {
