@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"
@@ -31,6 +32,9 @@ func (w *world) checkInvariants() {
 	object := w.object()
 	if len(object.Status.Conditions) > 0 {
 		checkStatus(w.t, object)
+	}
+	if object.Status.Build != nil && !controllerutil.ContainsFinalizer(object, Finalizer) {
+		w.t.Error("something may be in AWS of an object that can go without a word")
 	}
 	completed := map[string]string{}
 	for _, snapshot := range w.cloud.all() {

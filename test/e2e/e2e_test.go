@@ -289,9 +289,7 @@ func TestFromImagesToNodesAndBack(t *testing.T) {
 		t.Errorf("the class is not as it was before the binding (-before +after):\n%s", diff)
 	}
 	w.eventuallyGone(snapshot)
-	if left := w.AWS.Snapshots(); len(left) != 0 {
-		t.Errorf("%v are left in AWS", left)
-	}
+	NewWithT(t).Eventually(w.AWS.Snapshots, patience, interval).Should(BeEmpty(), "the collector deletes what is left of a deleted object")
 }
 
 // checkRenewal takes an image out of the spec: the next snapshot is made of the last one, and costs little.

@@ -29,6 +29,8 @@ func (s *Stack) StartOperator(ctx context.Context, log io.Writer) (*Operator, er
 		"--kubeconfig", kubeconfig,
 		"--metrics-bind-address", "0",
 		"--health-probe-bind-address", "0",
+		// An hour is for a person to step in; here, nobody does.
+		"--gc-orphan-grace", "1s",
 	)
 	command.Env = s.awsEnvironment()
 	command.Stdout, command.Stderr = log, log
