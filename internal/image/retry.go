@@ -54,10 +54,9 @@ func (r *retrying) RoundTrip(request *http.Request) (*http.Response, error) {
 		pause := backoff + rand.N(backoff/10)
 		backoff *= waitFactor
 		if response != nil {
-			if asked := retryAfter(response.Header); asked > maxRetryAfter {
-				return response, nil
-			} else if asked > pause {
-				pause = asked
+			asked := retryAfter(response.Header)
+			if pause = max(pause, asked); asked > maxRetryAfter || endsWithin(request.Context(), pause) {
+				return response, nil // what the registry says is worth more than that there was no time
 			}
 			discard(response.Body)
 		}
@@ -68,6 +67,12 @@ func (r *retrying) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// endsWithin tells whether a context has no time left for such a pause.
+func endsWithin(ctx context.Context, pause time.Duration) bool {
+	end, bounded := ctx.Deadline()
+	return bounded && time.Until(end) <= pause
 }
 
 func mayRetry(request *http.Request, response *http.Response, err error) bool {

@@ -92,6 +92,21 @@ func TestRetryAfterIsBounded(t *testing.T) {
 	}
 }
 
+// TestRetryAfterBeyondTheDeadline has a caller with less time than the registry asks for.
+func TestRetryAfterBeyondTheDeadline(t *testing.T) {
+	server := start(t, registry.Options{})
+	reference := push(t, server, "app:1", forPlatform("linux/amd64"))
+	server.Inject(registry.Fault{Path: "/manifests/", Effect: refuseFor(http.StatusTooManyRequests, "50")})
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	var waited waits
+	_, err := waited.client().Resolve(ctx, reference, []string{"linux/amd64"})
+	checkError(t, err, image.TooManyRequests, reference, "it asks to wait 50s")
+	if len(waited) > 0 {
+		t.Errorf("waited %v for nothing", waited)
+	}
+}
+
 func TestErrorsSayWhenToComeBack(t *testing.T) {
 	cases := map[string]struct {
 		reason string
