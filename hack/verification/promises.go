@@ -116,6 +116,62 @@ var promises = []promise{
 		},
 	},
 	{
+		title: "Freshness: tags followed by one HEAD an interval, policies as Flux has them, a look on request, suspension",
+		patterns: []string{
+			`internal/image\.TestDigest.*`, `internal/image\.TestTag.*`, `internal/image\.TestInvalidTagPolicies`,
+			`controllers/snapshot\.TestOnAPIServer`, `controllers/snapshot\.TestJitter.*`, `controllers/snapshot\.TestContentHash`,
+			`test/lifecycle\.TestRefresh.*`, `test/e2e\.TestRefresh.*`,
+		},
+	},
+	{
+		title: "Credentials: pull secrets, ECR by the operator's own identity, mirrors and private authorities; refusals told apart",
+		patterns: []string{
+			`internal/image/pullsecret\..*`, `internal/aws/ecr\..*`, `internal/image\.Test(Credentials|RefusedCredentials|Keychain|Sessions|OneRepository|ManyRequests).*`,
+			`internal/image\.Test(Mirror|Certificate|TLS|TheDocumented|Unusable|NoRegistries|Layer.*Mirror).*`, `internal/image\.TestRetryAfter.*`,
+			`test/lifecycle\.TestRegistryAnswers`,
+		},
+	},
+	{
+		title: "Revisions: one bounded line each, a rollback by pinning, and an object that fits",
+		patterns: []string{
+			`controllers/snapshot\.TestOnAPIServer`, `controllers/snapshot\.TestAttempts.*`, `controllers/snapshot\.TestPlan`,
+			`test/controlplane\.TestControlPlane`, `test/lifecycle\.TestLargestObject`, `test/lifecycle\.TestRefresh.*`,
+		},
+	},
+	{
+		title: "Collection: nothing deleted that anyone may still use, or that only looks like ours",
+		patterns: []string{
+			`controllers/snapshot/collection\..*`, `controllers/snapshot/references\..*`, `internal/aws/launch\..*`, `test/e2e\.TestRetain.*`,
+		},
+	},
+	{
+		title: "Everywhere it is needed: keys, copies, shares, fast restores, publication",
+		patterns: []string{
+			`controllers/snapshot/distribution\..*`, `internal/aws/kms\..*`, `internal/aws/ssm\..*`,
+			`internal/aws/ebs\.Test(Copy|Share|FastRestore|DisableFastRestore|Tag|Region|StartWithKey).*`,
+		},
+	},
+	{
+		title: "Failure: attempts with a limit, an operator restarted at any moment, bad input told clearly while the last good snapshot serves",
+		patterns: []string{
+			`controllers/snapshot\.Test(Simulation|Killed|Deleted).*`, `controllers/snapshot\.TestAttempts.*`,
+			`test/lifecycle\.TestBadInput`, `test/lifecycle\.TestRestarted.*`,
+		},
+	},
+	{
+		title: "A steady state that costs nothing but looks",
+		patterns: []string{
+			`test/lifecycle\.TestSteadyDay`, `controllers/snapshot/collection\.TestSteadyState.*`, `controllers/snapshot/distribution\.TestTheSteadyState.*`,
+		},
+	},
+	{
+		title: "No secret in a log, an event, a condition or a tag",
+		patterns: []string{
+			`test/lifecycle\.TestNoSecret.*`, `internal/image\.Test(ErrorsHoldNoSecrets|TokenServers).*`, `internal/aws/ecr\.TestNoErrorQuotes.*`,
+			`internal/image/pullsecret\.TestUnusableSecrets.*`,
+		},
+	},
+	{
 		title:    "A command line that builds and inspects, for scripts and for people",
 		patterns: []string{`cmd/larder\..*`, `test/node\.TestNodeBuildAndInspectNeedNoPrivileges`},
 	},
