@@ -85,12 +85,13 @@ type world struct {
 	log      *os.File
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, aws fakeaws.Options) *world {
 	t.Helper()
 	w := &world{t: t, gate: &gate{}}
 	dir := t.TempDir()
 	var err error
-	w.Stack, err = e2e.Start(t.Context(), dir, e2e.Options{AWS: fakeaws.Options{PendingFor: time.Second, OnCall: w.gate.onCall}})
+	aws.OnCall = w.gate.onCall
+	w.Stack, err = e2e.Start(t.Context(), dir, e2e.Options{AWS: aws})
 	t.Cleanup(func() {
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -139,11 +140,14 @@ func (w *world) apply(manifest string) {
 	}
 }
 
-func (w *world) newSnapshot(name string) *v1alpha1.ImageCacheSnapshot {
+func (w *world) newSnapshot(name string, changes ...func(*v1alpha1.ImageCacheSnapshotSpec)) *v1alpha1.ImageCacheSnapshot {
 	w.t.Helper()
 	object := &v1alpha1.ImageCacheSnapshot{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	for _, reference := range w.Images {
 		object.Spec.Images = append(object.Spec.Images, v1alpha1.CachedImage{Image: reference})
+	}
+	for _, change := range changes {
+		change(&object.Spec)
 	}
 	if err := w.Admin.Create(w.t.Context(), object); err != nil {
 		w.t.Fatal(err)
@@ -227,7 +231,8 @@ func devicesOf(t *testing.T, class *unstructured.Unstructured) map[string]any {
 // TestFromImagesToNodesAndBack is the main job, from the samples in the repository to an EC2NodeClass that
 // boots from their images, and back.
 func TestFromImagesToNodesAndBack(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := newWorld(t, fakeaws.Options{PendingFor: time.Second})
 	w.apply(e2e.NodeClass)
 	class := nodeClass()
 	if err := w.Admin.Get(t.Context(), client.ObjectKeyFromObject(class), class); err != nil {
@@ -338,7 +343,8 @@ func (w *world) checkContents(snapshot *v1alpha1.ImageCacheSnapshot) {
 // TestOperatorIsKilledInTheMiddleOfABuild: whatever the moment, the next operator ends with exactly one
 // snapshot, and it is right.
 func TestOperatorIsKilledInTheMiddleOfABuild(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := newWorld(t, fakeaws.Options{PendingFor: time.Second})
 	cases := []struct {
 		name   string
 		action string
@@ -382,7 +388,8 @@ func onlyThisOne(snapshots []fakeaws.Snapshot, id string) error {
 // TestSomethingIsWrong: bad input ends in a condition that says what, where and what to do, and leaves
 // nothing in AWS.
 func TestSomethingIsWrong(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := newWorld(t, fakeaws.Options{PendingFor: time.Second})
 	cases := map[string]struct {
 		image, reason, says string
 	}{

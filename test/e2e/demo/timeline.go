@@ -16,17 +16,17 @@ import (
 
 // sight is what there is to see at one moment.
 type sight struct {
-	status v1alpha1.ImageCacheSnapshotStatus
+	status  v1alpha1.ImageCacheSnapshotStatus
+	binding v1alpha1.NodeClassBindingStatus
 	// bootsFrom is the snapshot in the EC2NodeClass.
 	bootsFrom string
-	// wayBack is the one before it, which the binding keeps.
-	wayBack string
-	inAWS   []string
+	inAWS     []string
 }
 
-// serves holds when a revision is Ready and nodes boot from it.
+// serves holds when a revision is Ready, nodes boot from it, and the binding knows that.
 func (s *sight) serves(revision int64) bool {
-	return s.isReady() && s.status.Revision == revision && s.bootsFrom == s.status.SnapshotID
+	return s.isReady() && s.status.Revision == revision &&
+		s.bootsFrom == s.status.SnapshotID && s.binding.AppliedSnapshotID == s.status.SnapshotID
 }
 
 func (s *sight) isReady() bool {
@@ -103,7 +103,7 @@ func (t *timeline) look(ctx context.Context) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
-	now := sight{status: object.Status, bootsFrom: bootsFrom, wayBack: binding.Status.LastKnownGoodSnapshotID}
+	now := sight{status: object.Status, binding: binding.Status, bootsFrom: bootsFrom}
 	for _, snapshot := range t.stack.AWS.Snapshots() {
 		now.inAWS = append(now.inAWS, snapshot.ID)
 	}
@@ -122,10 +122,10 @@ func (t *timeline) tellChanges(before, now *sight) {
 		t.tell("revision %d is Ready: %s, %s", now.status.Revision, now.status.SnapshotID, t.costs(now))
 	}
 	if now.bootsFrom != before.bootsFrom {
-		t.tell("EC2NodeClass %s has %s", e2e.ClassName, now.bootsFrom)
+		t.tell("EC2NodeClass %s boots new nodes from %s", e2e.ClassName, now.bootsFrom)
 	}
-	if now.wayBack != before.wayBack {
-		t.tell("NodeClassBinding %s keeps %s as the way back", e2e.BindingName, now.wayBack)
+	if wayBack := now.binding.LastKnownGoodSnapshotID; wayBack != before.binding.LastKnownGoodSnapshotID {
+		t.tell("NodeClassBinding %s keeps %s as the way back", e2e.BindingName, wayBack)
 	}
 	for _, id := range before.inAWS {
 		if !slices.Contains(now.inAWS, id) {
