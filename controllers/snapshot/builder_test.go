@@ -168,7 +168,10 @@ func (b *pacedBuilder) step(ctx context.Context, name string) error {
 		return ctx.Err()
 	case <-time.After(b.pace):
 	}
-	return b.fault(name)
+	if err := b.fault(name); err != nil {
+		return err
+	}
+	return ctx.Err() // it may have ended while the fault held the build
 }
 
 func (b *pacedBuilder) Build(ctx context.Context, request BuildRequest) (BuildResult, error) {

@@ -141,7 +141,7 @@ var promises = []promise{
 	{
 		title: "Collection: nothing deleted that anyone may still use, or that only looks like ours",
 		patterns: []string{
-			`controllers/snapshot/collection\..*`, `controllers/snapshot/references\..*`, `internal/aws/launch\..*`, `test/e2e\.TestRetain.*`,
+			`controllers/snapshot/collection\..*`, `controllers/snapshot/references\..*`, `internal/aws/launch\..*`, `test/e2e\.TestDeletion.*`,
 		},
 	},
 	{
