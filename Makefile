@@ -76,8 +76,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each, 60s by default. Needs e2fsprog
 
 HISTORIES ?= 200
 .PHONY: test-histories
-test-histories: ## Take volumes through HISTORIES random histories of rebuilds, 200 by default.
+test-histories: ## Take volumes through HISTORIES random histories of rebuilds, 200 by default, and snapshots through those of their life.
 	go test -count 1 -timeout 60m ./test/simulation -histories $(HISTORIES)
+	go test -count 1 -run '^TestSimulation$$' ./controllers/...
 
 .PHONY: test-node-large
 test-node-large: ## Compare volumes of a million files and of files above 4 GiB. As test-node, with 16 GB of memory.

@@ -18,8 +18,6 @@ import (
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-// simulatedSeeds is how many random histories are tried; each takes some 100 ms.
-const simulatedSeeds = 100
 
 // errCrash unwinds a sweep as SIGKILL would end it.
 var errCrash = errors.New("the process was killed")

@@ -18,8 +18,6 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-// simulatedSeeds is how many random histories are tried; each takes some 100 ms.
-const simulatedSeeds = 100
 
 var (
 	simulatedRegions  = []string{"us-west-2", "ap-south-1", "eu-west-1"}
