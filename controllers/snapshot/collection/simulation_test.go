@@ -18,7 +18,6 @@ import (
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-
 // errCrash unwinds a sweep as SIGKILL would end it.
 var errCrash = errors.New("the process was killed")
 

@@ -18,7 +18,6 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-
 var (
 	simulatedRegions  = []string{"us-west-2", "ap-south-1", "eu-west-1"}
 	simulatedAccounts = []larderv1alpha1.AccountID{alice, bob, carol}
