@@ -22,6 +22,9 @@ const (
 	interval = time.Minute
 	// pause is the least time between two sweeps: many objects may ask for one at the same moment.
 	pause = 5 * time.Second
+	// soon is when the next sweep comes after one that was asked for: what was superseded a moment ago is let go of by
+	// bindings within seconds.
+	soon = 20 * time.Second
 )
 
 // Snapshots are the EBS snapshots of our account in one Region.
@@ -98,6 +101,7 @@ func (c *Collector) signal() chan struct{} {
 
 // Start sweeps until the manager stops.
 func (c *Collector) Start(ctx context.Context) error {
+	next := interval
 	for {
 		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "A sweep kept what it could not judge, and the next one tries again")
@@ -111,7 +115,9 @@ func (c *Collector) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-c.signal():
-		case <-c.Clock.After(interval - pause):
+			next = soon
+		case <-c.Clock.After(next - pause):
+			next = interval
 		}
 	}
 }

@@ -360,7 +360,9 @@ func TestSweepsComeByThemselvesAndWhenAsked(t *testing.T) {
 		}
 		count(time.Second, 1, "not at once")
 		count(pause, 2, "all that ask get one together")
-		count(interval, 3, "by itself after a while")
+		count(soon, 3, "soon again, since what was superseded is let go of within seconds")
+		count(soon, 3, "but no more than that")
+		count(interval, 4, "by itself after a while")
 	})
 	if !new(Collector).NeedLeaderElection() {
 		t.Error("a replica that does not lead would delete too")
