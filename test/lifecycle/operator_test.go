@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/google/go-containerregistry/pkg/authn"
+	"k8s.io/utils/clock"
 
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/controllers/snapshot/builder"
@@ -38,6 +39,7 @@ type operator struct {
 	reconciler *snapshot.Reconciler
 	collector  *collection.Collector
 	builds     *watchedBuilder
+	snapshots  *ebs.Client
 	// wire carries all calls to AWS until the process dies.
 	wire *wire
 }
@@ -56,10 +58,8 @@ func (w *world) startOperator() *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	at := func(region string) *ebs.Client {
-		return ebs.New(larderaws.InRegion(cfg, region), ebs.Options{Clock: w.clock, Backoff: noDelay})
-	}
-	own := at(home)
+	regions := &regions{cfg: cfg, clock: w.clock, made: map[string]*region{}}
+	own := regions.of(home).snapshots
 	secrets := &snapshot.PullSecrets{Secrets: client, Namespace: namespace, Options: image.Options{
 		Transport:  w.routes,
 		Keychain:   authn.NewMultiKeychain(ecr.New(cfg, w.clock)),
@@ -70,24 +70,25 @@ func (w *world) startOperator() *operator {
 	}}
 	builds := &builder.InProcess{Registries: secrets, Snapshots: own}
 	o.builds = &watchedBuilder{Builder: builds, changed: make(chan struct{}, 64)}
+	o.snapshots = own
 	users := references.Reader{Live: client, Mapper: client.RESTMapper()}
 	o.collector = &collection.Collector{
 		Client: client, Live: client, References: users,
 		Regions: func(region string) collection.Region {
-			return collection.Region{Snapshots: at(region), Templates: launch.New(larderaws.InRegion(cfg, region))}
+			return collection.Region{Snapshots: regions.of(region).snapshots, Templates: regions.of(region).templates}
 		},
 		CopiedTo: distribution.CopiedTo, Recorder: w.events, Clock: w.clock,
 		ClusterUID: cluster, Home: home, Namespace: namespace,
 	}
 	o.reconciler = &snapshot.Reconciler{
 		Client: client, Live: client,
-		Registries: w.registries(secrets), Snapshots: own, Contents: builds, Keys: kms.New(cfg),
+		Registries: w.registries(secrets), Snapshots: own, Contents: builds, Keys: regions.of(home).keys,
 		Runner:     snapshot.NewRunner(o.builds, 2, w.clock),
-		References: users, Templates: launch.New(cfg),
+		References: users, Templates: regions.of(home).templates,
 		Distribution: &distribution.Distributor{
 			Home: own, FastRestores: own,
-			Elsewhere:  func(region string) distribution.Copies { return at(region) },
-			Keys:       func(region string) distribution.Keys { return kms.New(larderaws.InRegion(cfg, region)) },
+			Elsewhere:  func(region string) distribution.Copies { return regions.of(region).snapshots },
+			Keys:       func(region string) distribution.Keys { return regions.of(region).keys },
 			Parameters: ssm.New(cfg),
 			Client:     client, Reader: client, Namespace: namespace,
 			Region: home, ClusterUID: cluster, Clock: w.clock,
@@ -100,6 +101,33 @@ func (w *world) startOperator() *operator {
 }
 
 var noDelay = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+
+// region are the clients for one Region.
+type region struct {
+	snapshots *ebs.Client
+	keys      *kms.Client
+	templates *launch.Client
+}
+
+// regions keep their clients, as the operator does.
+type regions struct {
+	cfg   aws.Config
+	clock clock.PassiveClock
+	mu    sync.Mutex
+	made  map[string]*region
+}
+
+func (r *regions) of(name string) *region {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.made[name] == nil {
+		in := larderaws.InRegion(r.cfg, name)
+		r.made[name] = &region{
+			snapshots: ebs.New(in, ebs.Options{Clock: r.clock, Backoff: noDelay}), keys: kms.New(in), templates: launch.New(in),
+		}
+	}
+	return r.made[name]
+}
 
 // kill ends the process as SIGKILL does: what its builds still try does not reach AWS.
 func (o *operator) kill(t *testing.T) {
