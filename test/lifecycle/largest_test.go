@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -44,15 +45,10 @@ func TestLargestObject(t *testing.T) {
 	w.adopt("largest")
 	for revision := range int64(10) {
 		moving.version.Add(1)
-		w.untilRevision("largest", revision+1)
+		w.until("largest", "renewed", func(object *v1alpha1.ImageCacheSnapshot) bool { return object.Status.Revision == revision+1 })
 	}
 	empty.failure = errors.New(strings.Repeat("what went wrong with the volume, and how; ", 100))
 	moving.version.Add(1)
-	w.edit("largest", func(object *v1alpha1.ImageCacheSnapshot) {
-		for i := range object.Spec.Copies {
-			object.Spec.Copies[i].KMSKeyID = longKey("of-no-use", i)
-		}
-	})
 	object := w.until("largest", "failing in every way", func(object *v1alpha1.ImageCacheSnapshot) bool {
 		build := object.Status.Build
 		return build != nil && build.Failures >= 3 && len(build.Errors) == 3
@@ -72,19 +68,21 @@ func TestLargestObject(t *testing.T) {
 	}
 }
 
-// longestTail ends an image's reference: the longest path that a reference can have, and the longest tag.
-var longestTail = "/" + strings.Repeat("team/", 50) + "image:" + strings.Repeat("v", 128)
+// longestNames is how many characters the API admits in all names and tag policies together.
+const longestNames = 20_000
 
 func largestSpec() v1alpha1.ImageCacheSnapshotSpec {
 	spec := v1alpha1.ImageCacheSnapshotSpec{
 		Platforms: []v1alpha1.Platform{"linux/amd64", "linux/arm64"}, VolumeSize: smallest,
-		RevisionHistoryLimit: ptr.To[int32](10), Tags: map[string]v1alpha1.TagValue{},
+		RevisionHistoryLimit: ptr.To[int32](10), Interval: metav1.Duration{Duration: time.Minute}, Tags: map[string]v1alpha1.TagValue{},
 		FastSnapshotRestore: &v1alpha1.FastSnapshotRestore{},
-		Publish:             &v1alpha1.Publish{SSMParameter: "/larder/" + strings.Repeat("p", 900), ConfigMap: &v1alpha1.ConfigMapReference{Name: "largest"}},
+		Publish:             &v1alpha1.Publish{SSMParameter: "/larder/" + strings.Repeat("p", 1011-len("/larder/")), ConfigMap: &v1alpha1.ConfigMapReference{Name: strings.Repeat("c", 253)}},
 	}
+	policy := &v1alpha1.TagPolicy{FilterTags: &v1alpha1.TagFilter{Pattern: ".*", Extract: "$0"}, Alphabetical: &v1alpha1.OrderPolicy{Order: "asc"}}
 	for i := range 100 {
-		host := fmt.Sprintf("%03d.", i) + strings.Repeat("registry.", 40)
-		spec.Images = append(spec.Images, v1alpha1.CachedImage{Image: host[:512-len(longestTail)-3] + "lan" + longestTail})
+		name := fmt.Sprintf("%03d.lan/", i)
+		name += strings.Repeat("r", longestNames/100-len(name)-len(".*$0"))
+		spec.Images = append(spec.Images, v1alpha1.CachedImage{Image: name, TagPolicy: policy})
 		spec.SharedWith = append(spec.SharedWith, v1alpha1.AccountID(fmt.Sprintf("%012d", i)))
 	}
 	for i := range 30 {
@@ -99,14 +97,14 @@ func largestSpec() v1alpha1.ImageCacheSnapshotSpec {
 		"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1",
 		"af-south-1", "ap-east-1", "ap-south-2", "ca-west-1",
 	} {
-		spec.Copies = append(spec.Copies, v1alpha1.RegionalCopy{Region: region, KMSKeyID: longKey("none", i)})
+		spec.Copies = append(spec.Copies, v1alpha1.RegionalCopy{Region: region, KMSKeyID: longKey(i)})
 	}
 	return spec
 }
 
-// longKey is the longest alias that KMS takes, in an ARN.
-func longKey(name string, i int) string {
-	alias := fmt.Sprintf("alias/%s-%02d-", name, i)
+// longKey is the longest alias that KMS takes, in an ARN; there is no such key, so that every copy fails and says so.
+func longKey(i int) string {
+	alias := fmt.Sprintf("alias/none-%02d-", i)
 	return "arn:aws:kms:ap-northeast-1:111122223333:" + alias + strings.Repeat("k", 256-len(alias))
 }
 
@@ -173,8 +171,10 @@ func (m *movingImages) Digest(_ context.Context, reference string) (digest.Diges
 	return digest.FromString(fmt.Sprint(reference, m.version.Load())), nil
 }
 
-// Tags implements snapshot.Resolver.
-func (m *movingImages) Tags(context.Context, string) ([]string, error) { return nil, nil }
+// Tags implements snapshot.Resolver with the longest tag that a registry may have.
+func (m *movingImages) Tags(context.Context, string) ([]string, error) {
+	return []string{strings.Repeat("t", 128)}, nil
+}
 
 // Resolve implements snapshot.Resolver.
 func (m *movingImages) Resolve(ctx context.Context, reference string, platforms []string) (*image.Image, error) {

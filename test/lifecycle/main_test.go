@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"testing"
@@ -45,14 +46,16 @@ var (
 	operatorConfig *rest.Config
 )
 
-// asOperator reaches the API server with exactly the generated roles.
-func asOperator(t *testing.T) client.Client {
+// asOperator reaches the API server with exactly the generated roles, until the wire is cut.
+func asOperator(t *testing.T, wire *wire) client.Client {
 	t.Helper()
 	operatorOnce.Do(func() {
 		operatorConfig = plane.Operator(t)
 		operatorConfig.QPS = -1 // a day goes by in seconds
 	})
-	made, err := client.New(operatorConfig, client.Options{Scheme: controlplane.Scheme()})
+	config := rest.CopyConfig(operatorConfig)
+	config.Wrap(func(transport http.RoundTripper) http.RoundTripper { return cuttable{wire, transport} })
+	made, err := client.New(config, client.Options{Scheme: controlplane.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

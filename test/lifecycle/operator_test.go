@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -48,7 +47,7 @@ type operator struct {
 func (w *world) startOperator() *operator {
 	w.t.Helper()
 	o := &operator{wire: &wire{record: w.sent.Write}}
-	client := asOperator(w.t)
+	client := asOperator(w.t, o.wire)
 	cfg := w.aws.Config()
 	cfg.HTTPClient = &http.Client{Transport: o.wire}
 	cfg.Retryer = func() aws.Retryer {
@@ -140,19 +139,15 @@ func (o *operator) kill(t *testing.T) {
 	}
 }
 
-// wire is an HTTP transport that can be cut.
+// wire is an HTTP transport that can be cut. What a dead process is answered is an error that nobody repeats, and what it
+// was about to be answered is lost.
 type wire struct {
 	dead   atomic.Bool
 	record func([]byte) (int, error)
 }
 
-var errDead = errors.New("the process is dead")
-
 // RoundTrip records what is sent, but for blocks and signatures.
 func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
-	if w.dead.Load() {
-		return nil, errDead
-	}
 	if !strings.Contains(request.URL.Path, "/blocks/") && request.Body != nil {
 		content, err := io.ReadAll(request.Body)
 		if err != nil {
@@ -164,12 +159,31 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	return w.unlessDead(http.DefaultTransport, request)
+}
+
+func (w *wire) unlessDead(transport http.RoundTripper, request *http.Request) (*http.Response, error) {
+	lost := &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: http.NoBody, Request: request}
+	if w.dead.Load() {
+		return lost, nil
+	}
+	response, err := transport.RoundTrip(request)
 	if err == nil && w.dead.Load() {
 		response.Body.Close()
-		return nil, errDead
+		return lost, nil
 	}
 	return response, err
+}
+
+// cuttable is a wire around another transport.
+type cuttable struct {
+	*wire
+	transport http.RoundTripper
+}
+
+// RoundTrip is the transport's until the process dies.
+func (c cuttable) RoundTrip(request *http.Request) (*http.Response, error) {
+	return c.unlessDead(c.transport, request)
 }
 
 // watchedBuilder tells of the steps of its builds, which run beside the passes.
