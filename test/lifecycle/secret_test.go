@@ -12,7 +12,7 @@ import (
 // createSecret makes a Secret in the operator's namespace, and takes it away at the end of the test.
 func (w *world) createSecret(name string, kind corev1.SecretType, content string) {
 	w.t.Helper()
-	key := corev1.DockerConfigJsonKey
+	key := corev1.DockerConfigJsonKey // which a Secret of another type may have all the same
 	if kind == corev1.SecretTypeDockercfg {
 		key = corev1.DockerConfigKey
 	}
