@@ -50,12 +50,14 @@ type ImageCacheSnapshotList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.sharedWith) || !has(self.encryption) || !self.encryption.kmsKeyID.endsWith('alias/aws/ebs')",message="sharedWith needs a KMS key of your own: AWS lets no other account use the default key alias/aws/ebs; give another encryption.kmsKeyID, or leave out sharedWith"
 type ImageCacheSnapshotSpec struct {
 	// images are the images to keep on the volume. A pod finds an image only under the name it is listed by
-	// here (or by its digest), so list it as pods name it.
+	// here (or by its digest), so list it as pods name it. All names together with their tag policies have up to 20000
+	// characters, since the API server keeps each several times over.
 	// +required
 	// +listType=map
 	// +listMapKey=image
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:rule="self.map(one, size(one.image) + (!has(one.tagPolicy) ? 0 : (has(one.tagPolicy.semver) ? size(one.tagPolicy.semver.range) : 0) + (!has(one.tagPolicy.filterTags) ? 0 : size(one.tagPolicy.filterTags.pattern) + (has(one.tagPolicy.filterTags.extract) ? size(one.tagPolicy.filterTags.extract) : 0)))).sum() <= 20000",message="images have more than 20000 characters in their names and tag policies together: divide them among several ImageCacheSnapshots"
 	Images []CachedImage `json:"images"`
 
 	// platforms are the operating systems and architectures to keep of each image; several share one volume.
@@ -244,7 +246,7 @@ type Encryption struct {
 	// kmsKeyID is a KMS key's id, ARN, or alias ("alias/images").
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:MaxLength=320
 	KMSKeyID string `json:"kmsKeyID"`
 }
 
@@ -260,7 +262,7 @@ type RegionalCopy struct {
 	// default key for EBS.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:MaxLength=320
 	KMSKeyID string `json:"kmsKeyID,omitempty"`
 }
 

@@ -6,11 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
-	"github.com/larder-dev/larder/controllers/snapshot"
-	"github.com/larder-dev/larder/internal/aws/ebs"
-	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
 
@@ -65,51 +60,5 @@ func TestBuildUponAParent(t *testing.T) {
 	gone := built(t, "--image", reference, "--snapshot", "--parent", "snap-0fffffffffffffff0")
 	if gone.KeptLayers != 0 || !strings.Contains(gone.WithoutParent, "snap-0fffffffffffffff0") {
 		t.Errorf("upon a snapshot that does not exist: %+v", gone)
-	}
-}
-
-// TestOperatorBuildsUponTheLastSnapshot is about what the operator's builds make of a parent.
-func TestOperatorBuildsUponTheLastSnapshot(t *testing.T) {
-	_, reference := pushSample(t)
-	double := startAWS(t, fakeaws.Options{})
-	builder := &snapshotBuilder{registries: &snapshot.PullSecrets{Options: image.Options{Keychain: authn.DefaultKeychain}}, snapshots: ebs.New(double.Config(), ebs.Options{})}
-	registries, err := builder.registries.Client(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resolved, err := registries.Resolve(t.Context(), reference, []string{"linux/amd64"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := func(attempt int64, parent string) snapshot.BuildResult {
-		t.Helper()
-		result, err := builder.Build(t.Context(), snapshot.BuildRequest{
-			Images: []image.Image{*resolved}, VolumeSize: 2, Parent: parent, Attempt: attempt,
-			Started: func(string, int64) {}, Progress: func(int) {},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return result
-	}
-	first := build(1, "")
-	puts := double.Calls("PutSnapshotBlock")
-	second := build(2, first.SnapshotID)
-	if second.WithoutParent != nil || double.Calls("PutSnapshotBlock") != puts {
-		t.Errorf("%d blocks were sent for the same images, without the parent: %v", double.Calls("PutSnapshotBlock")-puts, second.WithoutParent)
-	}
-	third := build(3, "snap-0fffffffffffffff0")
-	if third.WithoutParent == nil || third.SnapshotID == "" {
-		t.Errorf("a parent that is gone: %+v", third)
-	}
-	if left := double.Snapshots(); len(left) != 3 {
-		t.Errorf("%d snapshots are left of three builds", len(left))
-	}
-	if first.FetchedBytes == 0 || first.StoredBytes == 0 || first.WrittenBytes == 0 || second.FetchedBytes != 0 || second.WrittenBytes != 0 {
-		t.Errorf("bytes of a first build and of one upon it: %+v, %+v", first, second)
-	}
-	layout, err := builder.Layout(t.Context(), second.SnapshotID)
-	if err != nil || len(layout.Images) != 1 || layout.Images[0].Reference != reference {
-		t.Errorf("what is read back from a snapshot: %+v, %v", layout, err)
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/larder-dev/larder/internal/aws"
-
 	"github.com/larder-dev/larder/controllers/snapshot"
+	"github.com/larder-dev/larder/controllers/snapshot/builder"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/controllers/snapshot/references"
+	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/ecr"
 	"github.com/larder-dev/larder/internal/aws/kms"
@@ -59,15 +59,15 @@ func (s *snapshotController) add(ctx context.Context) error {
 	if err := s.manager.Add(collector); err != nil {
 		return fmt.Errorf("adding the collector: %w", err)
 	}
-	builder := &snapshotBuilder{registries: s.pullSecrets(), snapshots: home}
+	builds := &builder.InProcess{Registries: s.pullSecrets(), Snapshots: home}
 	return (&snapshot.Reconciler{
 		Client:       s.manager.GetClient(),
 		Live:         s.manager.GetAPIReader(),
-		Registries:   builder.registries,
+		Registries:   builds.Registries,
 		Snapshots:    home,
-		Contents:     builder,
+		Contents:     builds,
 		Keys:         s.regions.of(s.aws.Region).keys,
-		Runner:       snapshot.NewRunner(builder, parallelBuilds, clock.RealClock{}),
+		Runner:       snapshot.NewRunner(builds, parallelBuilds, clock.RealClock{}),
 		References:   collector.References,
 		Templates:    s.regions.of(s.aws.Region).templates,
 		Distribution: s.distributor(),

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"strings"
 
+	"github.com/larder-dev/larder/controllers/snapshot/builder"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/volume"
@@ -83,22 +83,13 @@ func (s *snapshotTarget) create(ctx context.Context, size int64, parent volume.R
 	if parent != nil {
 		input.ParentSnapshotID = s.parent
 	}
-	upload, err := startUpload(ctx, client, input)
+	upload, err := builder.StartUpload(ctx, client, input)
 	if err != nil {
 		return nil, err
 	}
 	s.id = upload.SnapshotID
 	s.report.writing(s.name(), size)
 	return &snapshotOutput{id: upload.SnapshotID, upload: upload, snapshots: client, report: s.report}, nil
-}
-
-// startUpload tells the builder when it can do without the parent.
-func startUpload(ctx context.Context, client *ebs.Client, input ebs.StartInput) (*ebs.Upload, error) {
-	upload, err := client.Start(ctx, input)
-	if errors.Is(err, ebs.ErrParentUnusable) {
-		return nil, &volume.ParentError{Err: err}
-	}
-	return upload, err
 }
 
 func (s *snapshotTarget) name() result { return result{SnapshotID: s.id} }

@@ -29,11 +29,14 @@ func testLifecycleAccepted(t *testing.T, admin client.Client) {
 		"published":             {"publish": map[string]any{"ssmParameter": "/larder/llm", "configMap": map[string]any{"name": "llm"}}},
 		"longest history":       {"revisionHistoryLimit": int64(10)},
 		"retained":              {"deletionPolicy": "Retain"},
+		"longest names":         {"images": images(longNames(100, 200)...)},
 		"tags":                  {"tags": map[string]any{"team": "ml", "empty": ""}},
 	}
 	for name, spec := range cases {
 		t.Run(name, func(t *testing.T) {
-			spec["images"] = images("nginx")
+			if spec["images"] == nil {
+				spec["images"] = images("nginx")
+			}
 			if err := admin.Create(t.Context(), snapshotWith(spec)); err != nil {
 				t.Error(err)
 			}
@@ -53,6 +56,15 @@ func testLifecycleAccepted(t *testing.T, admin client.Client) {
 			t.Errorf("interval, history, deletion policy, suspended (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// longNames are so many different names of so many characters.
+func longNames(count, length int) []string {
+	names := make([]string, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("%0*d", length, i)
+	}
+	return names
 }
 
 // testTagPolicies has what a tag policy may and may not say.
@@ -116,11 +128,15 @@ func testLifecycleRefused(t *testing.T, admin client.Client) {
 		"tag of Larder":             {map[string]any{"tags": map[string]any{"larder.dev/cluster-uid": "other"}}, "tags must not begin with aws: or larder.dev/"},
 		"tag too long":              {map[string]any{"tags": map[string]any{strings.Repeat("k", 128): "v"}}, "a tag's key has 1 to 127 characters"},
 		"tag's value too long":      {map[string]any{"tags": map[string]any{"k": strings.Repeat("v", 256)}}, "255"},
+		"key too long":              {map[string]any{"encryption": map[string]any{"kmsKeyID": strings.Repeat("k", 321)}}, "320"},
+		"names too long together":   {map[string]any{"images": images(longNames(100, 201)...)}, "divide them among several ImageCacheSnapshots"},
 		"pull secret without name":  {map[string]any{"imagePullSecrets": []any{map[string]any{}}}, "name: Required value"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			tc.spec["images"] = images("nginx")
+			if tc.spec["images"] == nil {
+				tc.spec["images"] = images("nginx")
+			}
 			err := admin.Create(t.Context(), snapshotWith(tc.spec))
 			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("the error does not say %q: %v", tc.says, err)

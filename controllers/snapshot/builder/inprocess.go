@@ -1,22 +1,28 @@
-package main
+package builder
 
 import (
 	"context"
+	"errors"
 
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/volume"
 )
 
-// snapshotBuilder makes volumes in this process and uploads them; it implements snapshot.Builder and snapshot.Contents.
-type snapshotBuilder struct {
-	registries *snapshot.PullSecrets
-	snapshots  *ebs.Client
+// InProcess makes volumes in this process and uploads them. All fields are required.
+type InProcess struct {
+	Registries *snapshot.PullSecrets
+	Snapshots  *ebs.Client
 }
 
+var (
+	_ snapshot.Builder  = (*InProcess)(nil)
+	_ snapshot.Contents = (*InProcess)(nil)
+)
+
 // Layout implements snapshot.Contents.
-func (b *snapshotBuilder) Layout(ctx context.Context, snapshotID string) (*volume.Layout, error) {
-	disk, err := b.snapshots.Open(ctx, snapshotID)
+func (b *InProcess) Layout(ctx context.Context, snapshotID string) (*volume.Layout, error) {
+	disk, err := b.Snapshots.Open(ctx, snapshotID)
 	if err != nil {
 		return nil, err
 	}
@@ -24,8 +30,8 @@ func (b *snapshotBuilder) Layout(ctx context.Context, snapshotID string) (*volum
 }
 
 // Build implements snapshot.Builder.
-func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
-	layers, err := b.registries.Client(ctx, request.PullSecrets)
+func (b *InProcess) Build(ctx context.Context, request snapshot.BuildRequest) (snapshot.BuildResult, error) {
+	layers, err := b.Registries.Client(ctx, request.PullSecrets)
 	if err != nil {
 		return snapshot.BuildResult{}, err
 	}
@@ -47,7 +53,7 @@ func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildReque
 			if parent != nil {
 				input.ParentSnapshotID = request.Parent
 			}
-			upload, err := startUpload(ctx, b.snapshots, input)
+			upload, err := StartUpload(ctx, b.Snapshots, input)
 			if err != nil {
 				return nil, err
 			}
@@ -66,15 +72,25 @@ func (b *snapshotBuilder) Build(ctx context.Context, request snapshot.BuildReque
 	return built, nil
 }
 
-func (b *snapshotBuilder) parent(id string) *volume.Parent {
+func (b *InProcess) parent(id string) *volume.Parent {
 	if id == "" {
 		return nil
 	}
 	return &volume.Parent{Name: id, Open: func(ctx context.Context) (volume.RawDisk, error) {
-		disk, err := b.snapshots.Open(ctx, id)
+		disk, err := b.Snapshots.Open(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		return disk, nil
 	}}
+}
+
+// StartUpload begins a snapshot. The error of one that cannot be a child of its parent is a *volume.ParentError: it can
+// be made without.
+func StartUpload(ctx context.Context, snapshots *ebs.Client, input ebs.StartInput) (*ebs.Upload, error) {
+	upload, err := snapshots.Start(ctx, input)
+	if errors.Is(err, ebs.ErrParentUnusable) {
+		return nil, &volume.ParentError{Err: err}
+	}
+	return upload, err
 }
