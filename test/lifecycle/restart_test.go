@@ -104,6 +104,9 @@ func (w *world) wantWhatIsRight(name string) {
 	if diff := cmp.Diff(sorted(want), sorted(got)); diff != "" {
 		w.t.Errorf("in AWS (-want +got):\n%s", diff)
 	}
+	if calls := w.aws.Calls("CopySnapshot"); calls != 4 {
+		w.t.Errorf("%d copies were asked for, want 4: one that is lost is looked for first", calls)
+	}
 	if parameter, _ := w.aws.Parameter("/larder/" + name); parameter.Value != object.Status.SnapshotID {
 		w.t.Errorf("the parameter says %q, want %s", parameter.Value, object.Status.SnapshotID)
 	}

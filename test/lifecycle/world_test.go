@@ -244,7 +244,7 @@ func (w *world) sweep() {
 	w.sweepDue = w.clock.Now().Add(sweepInterval)
 }
 
-// pass is one Reconcile; what it wrote has to be sound.
+// pass is one Reconcile, after which the next one is due as the controller's queue would have it.
 func (w *world) pass(name string) {
 	w.t.Helper()
 	result, err := w.operator.reconciler.Reconcile(w.context(), ctrl.Request{NamespacedName: client.ObjectKey{Name: name}})
