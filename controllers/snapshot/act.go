@@ -119,9 +119,18 @@ func (r *Reconciler) tagsOf(object *larderv1alpha1.ImageCacheSnapshot, f *facts,
 	tags[ebs.TagContentHash] = attempt.ContentHash
 	tags[ebs.TagAttempt] = strconv.FormatInt(attempt.Attempt, 10)
 	if f.kmsKeyID != "" {
-		tags[tagKMSKeyID] = f.kmsKeyID
+		tags[tagKMSKeyID] = keyTag(f.kmsKeyID)
 	}
 	return tags
+}
+
+// keyTag is a key as a tag has it: itself, or its hash where it is longer than AWS takes.
+func keyTag(keyID string) string {
+	const longestTagValue = 255
+	if len(keyID) <= longestTagValue {
+		return keyID
+	}
+	return hashOf(keyID)
 }
 
 // ownership are the tags that all snapshots of the object carry, and no others.

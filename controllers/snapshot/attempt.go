@@ -67,7 +67,7 @@ func (f *facts) trigger() larderv1alpha1.Trigger {
 // parent is.
 func (f *facts) parent() string {
 	last := f.find(f.status.SnapshotID)
-	if f.status.SnapshotID == "" || last == nil || last.State != ebs.StateCompleted || last.Tags[tagKMSKeyID] != f.kmsKeyID {
+	if f.status.SnapshotID == "" || last == nil || last.State != ebs.StateCompleted || last.Tags[tagKMSKeyID] != keyTag(f.kmsKeyID) {
 		return ""
 	}
 	return last.ID

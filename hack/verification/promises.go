@@ -57,7 +57,7 @@ var promises = []promise{
 			`test/simulation\..*`, `internal/volume\.TestParent.*`, `internal/volume\.TestPlan.*`, `internal/ext4\.TestGenerations`,
 			`internal/ext4\.TestUnchangedChildWritesNothingNew`, `internal/ext4\.TestHoleIsReused`, `internal/layer\.TestEqualInheritanceIsTheSameTree`,
 			`internal/layer\.TestRecordsAreAsGoodAsLayers`, `internal/aws/ebs\.Test(Child|.*Parent).*`,
-			`cmd/larder\.TestBuildUponAParent`, `cmd/larder\.TestOperatorBuildsUponTheLastSnapshot`,
+			`cmd/larder\.TestBuildUponAParent`, `controllers/snapshot/builder\.TestBuildUponAParent`,
 		},
 	},
 	{
@@ -155,7 +155,7 @@ var promises = []promise{
 		title: "Failure: attempts with a limit, an operator restarted at any moment, bad input told clearly while the last good snapshot serves",
 		patterns: []string{
 			`controllers/snapshot\.Test(Simulation|Killed|Deleted).*`, `controllers/snapshot\.TestAttempts.*`,
-			`test/lifecycle\.TestBadInput`, `test/lifecycle\.TestRestarted.*`,
+			`test/lifecycle\.TestBadInput`, `test/lifecycle\.TestAWSGone.*`, `test/lifecycle\.TestAnotherName.*`, `test/lifecycle\.TestRestarted.*`,
 		},
 	},
 	{
