@@ -60,7 +60,7 @@ func (s *snapshotController) add(ctx context.Context) error {
 		return fmt.Errorf("adding the collector: %w", err)
 	}
 	builds := &builder.InProcess{Registries: s.pullSecrets(), Snapshots: home}
-	return (&snapshot.Reconciler{
+	reconciler := &snapshot.Reconciler{
 		Client:       s.manager.GetClient(),
 		Live:         s.manager.GetAPIReader(),
 		Registries:   builds.Registries,
@@ -76,7 +76,9 @@ func (s *snapshotController) add(ctx context.Context) error {
 		Clock:        clock.RealClock{},
 		ClusterUID:   cluster,
 		Region:       s.aws.Region,
-	}).SetupWithManager(s.manager)
+	}
+	collector.Collected = reconciler.Look
+	return reconciler.SetupWithManager(s.manager)
 }
 
 // region are the clients for one Region.

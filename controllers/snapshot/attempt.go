@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -110,7 +111,7 @@ func newFailedAttempt(build larderv1alpha1.BuildStatus, why *failure, at time.Ti
 		Attempt: build.Attempt,
 		Time:    metav1.NewTime(at),
 		Reason:  why.reason,
-		Message: clipTo(why.message, longestError),
+		Message: message.Clip(why.message, longestError),
 	}}, ended.Errors...)
 	ended.Errors = ended.Errors[:min(len(ended.Errors), keptErrors)]
 	return failedAt(ended, why)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 )
 
 // checkStatus holds what is true of every status that the controller writes.
@@ -32,8 +33,8 @@ func checkStatus(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
 		}
 	}
 	for _, one := range conditions {
-		if one.Reason == "" || one.Message == "" || len(one.Message) > longestMessage {
-			t.Errorf("%s wants a reason and a message of at most %d bytes: %+v", one.Type, longestMessage, one)
+		if one.Reason == "" || one.Message == "" || len(one.Message) > message.Longest {
+			t.Errorf("%s wants a reason and a message of at most %d bytes: %+v", one.Type, message.Longest, one)
 		}
 	}
 	suspended := ready.Reason == larderv1alpha1.ReasonSuspended

@@ -81,6 +81,9 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Complete(r)
 }
 
+// Look asks for a pass over an object, soon.
+func (r *Reconciler) Look(object *larderv1alpha1.ImageCacheSnapshot) { r.Runner.notify(object) }
+
 // Reconcile is one pass over one object.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	object := &larderv1alpha1.ImageCacheSnapshot{}

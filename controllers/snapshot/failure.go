@@ -6,18 +6,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/internal/layer"
 	"github.com/larder-dev/larder/internal/volume"
 )
-
-// longestMessage bounds what a condition, an event or a build says, in bytes: an event's note takes no more.
-const longestMessage = 1024
 
 // errNeverStarted ends a build that was cancelled before it could make anything.
 var errNeverStarted = errors.New("the build was cancelled before it started")
@@ -130,18 +127,8 @@ func awsFailure(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	found := failure{reason: larderv1alpha1.ReasonAWSError, needsPerson: larderaws.Classify(err) == larderaws.Stalled}
-	var credentials *larderaws.CredentialsError
-	switch {
-	case errors.As(err, &credentials):
-		found.reason = larderv1alpha1.ReasonCredentialsMissing
-	case larderaws.IsAccessDenied(err):
-		found.reason = larderv1alpha1.ReasonAccessDenied
-	case larderaws.IsInUse(err):
-		found.reason = larderv1alpha1.ReasonInUse
-	case larderaws.IsKeyUnusable(err):
-		found.reason = larderv1alpha1.ReasonKMSKeyUnusable
-	}
+	found := failure{}
+	found.reason, found.needsPerson = message.OfAWS(err)
 	return found.with(err)
 }
 
@@ -203,17 +190,5 @@ func (f failure) with(err error) *failure {
 	return &f
 }
 
-// clip shortens a message to longestMessage, at a character's end.
-func clip(message string) string { return clipTo(message, longestMessage) }
-
-func clipTo(message string, longest int) string {
-	const ellipsis = "…"
-	if len(message) <= longest {
-		return message
-	}
-	end := longest - len(ellipsis)
-	for !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return strings.TrimSpace(message[:end]) + ellipsis
-}
+// clip shortens what a condition or an event is to say.
+func clip(text string) string { return message.Clip(text, message.Longest) }

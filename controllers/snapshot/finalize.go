@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 )
 
 // inUseInterval is how often a deletion looks whether its snapshots are still in use.
@@ -64,7 +65,7 @@ func (r *Reconciler) letGo(ctx context.Context, object *larderv1alpha1.ImageCach
 	}
 	waiting, failed := r.unused(ctx, object)
 	if failed != nil {
-		failed.message = clipTo(failed.message, longestMessage-len(wayOut)) + wayOut
+		failed.message = message.Clip(failed.message, message.Longest-len(wayOut)) + wayOut
 	}
 	return waiting, failed
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -96,7 +97,7 @@ func (r *Reconciler) newFacts(object *larderv1alpha1.ImageCacheSnapshot, m *memo
 // requestOf is the value of the annotation that asks for a look at the registries, as far as a status takes it.
 func requestOf(object *larderv1alpha1.ImageCacheSnapshot) string {
 	const longest = 256
-	return clipTo(object.Annotations[larderv1alpha1.AnnotationReconcileRequestedAt], longest)
+	return message.Clip(object.Annotations[larderv1alpha1.AnnotationReconcileRequestedAt], longest)
 }
 
 // observeBuild also takes over how a failed build ended.

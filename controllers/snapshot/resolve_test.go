@@ -1,9 +1,7 @@
 package snapshot
 
 import (
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 
@@ -66,16 +64,5 @@ func TestContentHash(t *testing.T) {
 	}
 	if contentHash(both, resolve(both)) != contentHash(swapped, resolve(swapped)) {
 		t.Error("the order of platforms changes the hash")
-	}
-}
-
-func TestClip(t *testing.T) {
-	long := strings.Repeat("ü", longestMessage)
-	clipped := clip(long)
-	if len(clipped) > longestMessage || !utf8.ValidString(clipped) || !strings.HasSuffix(clipped, "…") {
-		t.Errorf("clipped to %d bytes, ending in %q", len(clipped), clipped[len(clipped)-8:])
-	}
-	if got := clip("short"); got != "short" {
-		t.Errorf("a short message was changed: %q", got)
 	}
 }

@@ -137,7 +137,8 @@ func (w *world) start() {
 		Regions: func(string) collection.Region {
 			return collection.Region{Snapshots: crashingCloud{w.cloud, w}, Templates: w.beside}
 		},
-		CopiedTo: distribution.CopiedTo, Recorder: w.events, Clock: clock.RealClock{},
+		Collected: w.process.Look,
+		CopiedTo:  distribution.CopiedTo, Recorder: w.events, Clock: clock.RealClock{},
 		ClusterUID: "cluster-uid", Home: "eu-central-1", Namespace: "larder-system",
 	}
 	w.process.Collection = w.collector

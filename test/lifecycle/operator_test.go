@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"k8s.io/utils/clock"
 
+	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/controllers/snapshot/builder"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"
@@ -76,7 +77,8 @@ func (w *world) startOperator() *operator {
 		Regions: func(region string) collection.Region {
 			return collection.Region{Snapshots: regions.of(region).snapshots, Templates: regions.of(region).templates}
 		},
-		CopiedTo: distribution.CopiedTo, Recorder: w.events, Clock: w.clock,
+		Collected: func(object *v1alpha1.ImageCacheSnapshot) { w.wake(object.Name) },
+		CopiedTo:  distribution.CopiedTo, Recorder: w.events, Clock: w.clock,
 		ClusterUID: cluster, Home: home, Namespace: namespace,
 	}
 	o.reconciler = &snapshot.Reconciler{

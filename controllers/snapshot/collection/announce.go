@@ -3,7 +3,6 @@ package collection
 import (
 	"context"
 	"fmt"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,11 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
-
-// longestNote is what the API server takes as an event's note, in bytes.
-const longestNote = 1024
 
 // announce tells of each snapshot that is to go, once while it waits and once when it is gone; AWS may list one for
 // moments after it was deleted. What was told is remembered as long as the snapshot is there to be told of.
@@ -34,6 +31,9 @@ func (c *Collector) announce(ctx context.Context, d decision) {
 			deletedSnapshots.WithLabelValues(string(v.cause)).Inc()
 			told[v.ID] = larderv1alpha1.ReasonCollected
 			c.event(v, larderv1alpha1.ReasonCollected, "deleted "+v.name()+": "+v.why)
+			if v.object != nil && !v.isCopy() {
+				c.Collected(v.object)
+			}
 		case !v.gone && before != larderv1alpha1.ReasonCollected:
 			count[v.cause]++
 			if before == "" {
@@ -62,9 +62,5 @@ func (c *Collector) event(v *verdict, reason, note string) {
 	if c.DryRun {
 		note += " (nothing is deleted: Larder runs with --gc-dry-run)"
 	}
-	for len(note) > longestNote {
-		_, size := utf8.DecodeLastRuneInString(note)
-		note = note[:len(note)-size]
-	}
-	c.Recorder.Eventf(regarding, nil, corev1.EventTypeNormal, reason, "Collect", "%s", note)
+	c.Recorder.Eventf(regarding, nil, corev1.EventTypeNormal, reason, "Collect", "%s", message.Clip(note, message.Longest))
 }

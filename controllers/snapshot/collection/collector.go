@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
@@ -59,8 +60,10 @@ type Collector struct {
 	Regions func(region string) Region
 	// CopiedTo reads from a home snapshot's tags in which Regions it may have copies.
 	CopiedTo func(tags map[string]string) []string
-	Recorder events.EventRecorder
-	Clock    clock.Clock
+	// Collected is told of the objects that have a revision less.
+	Collected func(object *larderv1alpha1.ImageCacheSnapshot)
+	Recorder  events.EventRecorder
+	Clock     clock.Clock
 
 	// ClusterUID is the UID of the kube-system namespace: nothing of another cluster is touched.
 	ClusterUID types.UID

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -372,12 +373,27 @@ func TestSweepsComeByThemselvesAndWhenAsked(t *testing.T) {
 func TestLongNotesAreCutBetweenCharacters(t *testing.T) {
 	w := newWorld(t)
 	one := due("snap-1", 1)
-	one.Tags[ebs.TagObjectName] = strings.Repeat("ü", longestNote)
+	one.Tags[ebs.TagObjectName] = strings.Repeat("ü", message.Longest)
 	w.put(home, one)
 	w.sweep()
 	told := strings.TrimPrefix(w.told()[0], "Normal SnapshotCollected Collect ")
 	note, _, _ := strings.Cut(told, " runtime.Object")
-	if len(note) > longestNote+1 || strings.ContainsRune(note, '�') {
+	if len(note) > message.Longest+1 || strings.ContainsRune(note, '�') {
 		t.Errorf("a note of %d bytes: %q", len(note), note)
+	}
+}
+
+func TestObjectsAreToldWhatIsGone(t *testing.T) {
+	w := newWorld(t, object(4))
+	for number := range int64(4) {
+		w.put(home, made(fmt.Sprintf("snap-%d", number+1), livesAs, number+1, ebs.TagSupersededAt, ago(time.Hour)))
+	}
+	w.put(home, due("snap-orphan", 1))
+	w.sweep()
+	if diff := cmp.Diff([]string{"snap-2", "snap-3", "snap-4"}, w.ids(home)); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"inference"}, w.collected); diff != "" {
+		t.Errorf("who was told (-want +got):\n%s", diff)
 	}
 }

@@ -43,6 +43,8 @@ type world struct {
 	after  func(call string)
 
 	collector *Collector
+	// collected are the objects that were told to have a revision less.
+	collected []string
 }
 
 // region is one Region of the account as the collector sees it.
@@ -101,7 +103,8 @@ func (w *world) start() {
 		},
 	})
 	w.collector = &Collector{
-		Client: watched, Live: watched,
+		Collected: func(object *larderv1alpha1.ImageCacheSnapshot) { w.collected = append(w.collected, object.Name) },
+		Client:    watched, Live: watched,
 		References: references.Reader{Live: watched, Mapper: mapper},
 		Regions: func(name string) Region {
 			if w.account[name] == nil {

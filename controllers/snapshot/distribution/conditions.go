@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 )
 
 // conditions writes those of an object that this package is for.
@@ -61,13 +62,13 @@ func (c conditions) failed(kind string, problems []Problem, rest string) {
 	c.set(kind, metav1.ConditionFalse, gravest(problems).Reason, message)
 }
 
-func (c conditions) set(kind string, status metav1.ConditionStatus, reason, message string) {
+func (c conditions) set(kind string, status metav1.ConditionStatus, reason, text string) {
 	meta.SetStatusCondition(&c.status.Conditions, metav1.Condition{
 		Type:               kind,
 		Status:             status,
 		ObservedGeneration: c.generation,
 		LastTransitionTime: metav1.NewTime(c.now), // counts only when the status changes
 		Reason:             reason,
-		Message:            clip(message, longestMessage),
+		Message:            message.Clip(text, message.Longest),
 	})
 }

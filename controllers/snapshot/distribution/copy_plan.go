@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -148,7 +149,7 @@ func (f *copyFacts) start() copyDecision {
 
 // fail reports a copy that does not come without a person's doing, as far as Larder can tell.
 func (f *copyFacts) fail(status larderv1alpha1.CopyStatus, why *Problem, remove []ebs.Snapshot) copyDecision {
-	status.State, status.Message = larderv1alpha1.CopyFailed, clip(status.Message, longestCopyMessage)
+	status.State, status.Message = larderv1alpha1.CopyFailed, message.Clip(status.Message, longestCopyMessage)
 	if why == nil {
 		why = needsPerson(larderv1alpha1.ReasonCopyFailed, "%s; it is tried again every %s", status.Message, copyRetry)
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
@@ -68,7 +69,7 @@ func (d *Distributor) startCopy(ctx context.Context, input ebs.CopyInput, status
 	status.Time = &now
 	if err != nil {
 		status.State = larderv1alpha1.CopyFailed
-		status.Message = clip(fmt.Sprintf("AWS refused the copy in %s: %v", status.Region, err), longestCopyMessage)
+		status.Message = message.Clip(fmt.Sprintf("AWS refused the copy in %s: %v", status.Region, err), longestCopyMessage)
 		return nil
 	}
 	status.State, status.SnapshotID = larderv1alpha1.CopyPending, id

@@ -1,20 +1,16 @@
 package distribution
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
-	larderaws "github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 )
 
 const (
-	// longestMessage bounds a condition's message, in bytes, as controllers/snapshot does.
-	longestMessage = 1024
 	// longestCopyMessage is what the API takes in status.copies.
 	longestCopyMessage = 512
 )
@@ -33,21 +29,8 @@ type Problem struct {
 
 // awsProblem explains an error of AWS; the error itself names what and where.
 func awsProblem(err error) *Problem {
-	found := Problem{
-		Reason:      larderv1alpha1.ReasonAWSError,
-		Message:     err.Error(),
-		NeedsPerson: larderaws.Classify(err) == larderaws.Stalled,
-		Err:         err,
-	}
-	var credentials *larderaws.CredentialsError
-	switch {
-	case errors.As(err, &credentials):
-		found.Reason = larderv1alpha1.ReasonCredentialsMissing
-	case larderaws.IsAccessDenied(err):
-		found.Reason = larderv1alpha1.ReasonAccessDenied
-	case larderaws.IsKeyUnusable(err):
-		found.Reason = larderv1alpha1.ReasonKMSKeyUnusable
-	}
+	found := Problem{Message: err.Error(), Err: err}
+	found.Reason, found.NeedsPerson = message.OfAWS(err)
 	return &found
 }
 
@@ -82,17 +65,4 @@ func joined(problems []Problem) string {
 		messages = append(messages, one.Message)
 	}
 	return strings.Join(messages, "; ")
-}
-
-// clip shortens a message to so many bytes, at a character's end.
-func clip(message string, longest int) string {
-	const ellipsis = "…"
-	if len(message) <= longest {
-		return message
-	}
-	end := longest - len(ellipsis)
-	for !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return strings.TrimSpace(message[:end]) + ellipsis
 }

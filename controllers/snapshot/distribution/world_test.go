@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -202,8 +203,8 @@ func checkStatus(t testing.TB, object *larderv1alpha1.ImageCacheSnapshot) {
 		}
 	}
 	for _, one := range object.Status.Conditions {
-		if one.Reason == "" || one.Message == "" || len(one.Message) > longestMessage {
-			t.Errorf("%s wants a reason and a message of at most %d bytes: %+v", one.Type, longestMessage, one)
+		if one.Reason == "" || one.Message == "" || len(one.Message) > message.Longest {
+			t.Errorf("%s wants a reason and a message of at most %d bytes: %+v", one.Type, message.Longest, one)
 		}
 	}
 	var regions []string
