@@ -342,6 +342,25 @@ func TestNoWriteWhenTheClassIsAsPlanned(t *testing.T) {
 	}
 }
 
+// TestTheSnapshotBeforeIsNamed keeps a way back: what a binding names is not collected.
+func TestTheSnapshotBeforeIsNamed(t *testing.T) {
+	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), newBinding("b", v1alpha1.RolloutRoll))
+	var named []string
+	pass := func() {
+		b := w.passes("b")
+		named = append(named, b.Status.LastKnownGoodSnapshotID+" < "+b.Status.AppliedSnapshotID)
+	}
+	pass()
+	w.setSnapshot("snap-2", "40Gi")
+	pass()
+	pass()
+	w.setSnapshot("snap-3", "40Gi")
+	pass()
+	if diff := cmp.Diff([]string{" < snap-1", "snap-1 < snap-2", "snap-1 < snap-2", "snap-2 < snap-3"}, named); diff != "" {
+		t.Errorf("the snapshot before and the applied one, pass by pass (-want +got):\n%s", diff)
+	}
+}
+
 func TestYoungerBindingTakesOverWhenTheOlderIsGone(t *testing.T) {
 	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), newBinding("a", v1alpha1.RolloutRoll),
 		newBinding("b", v1alpha1.RolloutRoll))

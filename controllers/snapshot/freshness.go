@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"time"
@@ -61,7 +62,7 @@ func (r *Reconciler) ask(ctx context.Context, object *larderv1alpha1.ImageCacheS
 	f.asked = true
 	if failed == nil {
 		m.refusal = nil
-		m.checkDue = f.now.Add(jitter(object.UID, f.now, object.Spec.Interval.Duration))
+		m.checkDue = f.now.Add(jitter(object.UID, f.now, intervalOf(object)))
 		f.nextCheck = m.checkDue.Sub(f.now)
 		return
 	}
@@ -69,25 +70,28 @@ func (r *Reconciler) ask(ctx context.Context, object *larderv1alpha1.ImageCacheS
 	if m.refusal != nil && m.refusal.recipe == f.recipe {
 		times = m.refusal.times + 1
 	}
-	f.nextCheck = askAgain(failed, times)
+	f.nextCheck = askAgain(failed, times, intervalOf(object))
 	m.refusal = &refusal{recipe: f.recipe, failure: failed, times: times, until: f.now.Add(f.nextCheck)}
 }
 
-// askAgain is the wait after references could not be resolved for so many times in a row.
-func askAgain(failed *failure, times int64) time.Duration {
-	wait := slowRetry
+// askAgain is the wait after references could not be resolved for so many times in a row. What needs a person is looked
+// at no less often than what does not: the image may have been pushed meanwhile.
+func askAgain(failed *failure, times int64, interval time.Duration) time.Duration {
+	wait := min(slowRetry, interval)
 	if !failed.needsPerson {
 		wait = backoff(firstBackoff, longestBackoff, times)
 	}
 	return max(wait, min(failed.retryAfter, longestWait))
 }
 
+// intervalOf is how often an object's tags are resolved again.
+func intervalOf(object *larderv1alpha1.ImageCacheSnapshot) time.Duration {
+	return cmp.Or(object.Spec.Interval.Duration, defaultInterval)
+}
+
 // jitter spreads the checks of many objects: what it adds or takes, up to a tenth of the interval, depends on the
 // object and the time alone.
 func jitter(object types.UID, at time.Time, interval time.Duration) time.Duration {
-	if interval <= 0 {
-		interval = defaultInterval
-	}
 	luck := fnv.New64a()
 	// A hash never fails.
 	_, _ = luck.Write([]byte(string(object) + at.UTC().Format(time.RFC3339Nano)))

@@ -355,3 +355,24 @@ func TestJitterIsATenth(t *testing.T) {
 		t.Errorf("1000 intervals have only %d lengths in minutes", len(seen))
 	}
 }
+
+func TestWhenRegistriesAreAskedAgain(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		failed failure
+		times  int64
+		want   time.Duration
+	}{
+		"needs a person":      {"the image may be pushed any moment", failure{needsPerson: true}, 1, 3 * time.Minute},
+		"passes by itself":    {"soon", failure{}, 1, firstBackoff},
+		"again and again":     {"but not for ever", failure{}, 100, longestBackoff},
+		"the registry says":   {"it knows best", failure{retryAfter: time.Hour}, 1, time.Hour},
+		"the registry raves":  {"years are a mistake", failure{retryAfter: 1000 * time.Hour}, 1, longestWait},
+		"sooner than we wait": {"our own wait counts", failure{retryAfter: time.Millisecond, needsPerson: true}, 1, 3 * time.Minute},
+	}
+	for name, tc := range cases {
+		if got := askAgain(&tc.failed, tc.times, 3*time.Minute); got != tc.want {
+			t.Errorf("%s: %s: got %s, want %s", name, tc.reason, got, tc.want)
+		}
+	}
+}

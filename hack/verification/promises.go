@@ -128,7 +128,7 @@ var promises = []promise{
 		patterns: []string{
 			`internal/image/pullsecret\..*`, `internal/aws/ecr\..*`, `internal/image\.Test(Credentials|RefusedCredentials|Keychain|Sessions|OneRepository|ManyRequests).*`,
 			`internal/image\.Test(Mirror|Certificate|TLS|TheDocumented|Unusable|NoRegistries|Layer.*Mirror).*`, `internal/image\.TestRetryAfter.*`,
-			`test/lifecycle\.TestRegistryAnswers`,
+			`test/lifecycle\.TestRegistryAnswers`, `controllers/snapshot\.TestWhenRegistries.*`,
 		},
 	},
 	{
