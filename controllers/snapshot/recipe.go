@@ -27,7 +27,7 @@ type recipe struct {
 	Format     larderv1alpha1.Format
 	Platforms  []string
 	VolumeSize int64
-	KMSKeyID   string
+	KMSKeyID   string `json:",omitempty"`
 	Images     []string
 }
 
