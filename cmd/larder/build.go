@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ type buildFlags struct {
 	volumeSize gibibytes
 	output     string
 	snapshot   bool
+	parameter  string
 	ebsPuts    float64
 	parent     string
 	trace      string
@@ -29,7 +31,7 @@ type buildFlags struct {
 func newBuild(to streams) *cobra.Command {
 	flags := buildFlags{format: format(volume.Bottlerocket)}
 	command := &cobra.Command{
-		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot) [--format FORMAT] [--parent FILE|snap-…] [--trace FILE]",
+		Use:   "build --image REF [--image REF]… (--output FILE | --snapshot [--ssm-parameter NAME]) [--format FORMAT] [--parent FILE|snap-…] [--trace FILE]",
 		Short: "Write images to a volume that nodes boot with: an EBS snapshot or a raw disk file",
 		Long: `Write images to a volume that nodes boot with: an EBS snapshot or a raw disk file.
 
@@ -63,6 +65,7 @@ finds them.`,
 	set.Var(&flags.volumeSize, "volume-size", "size of the volume, such as 20Gi (default: what the images need, and a quarter more)")
 	set.StringVar(&flags.output, "output", "", "write a raw disk to this file")
 	set.BoolVar(&flags.snapshot, "snapshot", false, "write an EBS snapshot, and wait until it is completed")
+	set.StringVar(&flags.parameter, "ssm-parameter", "", "SSM parameter to write the snapshot's id to, such as /larder/inference")
 	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks to send to AWS in a second, up to the account's quota for PutSnapshotBlock")
 	set.StringVar(&flags.parent, "parent", "", "earlier volume whose unchanged layers stay: a raw disk file, or a snapshot")
 	set.StringVar(&flags.trace, "trace", "", "file with the paths of what containers read when they start, one a line")
@@ -75,6 +78,9 @@ finds them.`,
 		if flags.snapshot && flags.parent != "" && !isSnapshot(flags.parent) {
 			return fmt.Errorf("the parent of a snapshot has to be a snapshot, and %s is a file", flags.parent)
 		}
+		if flags.parameter != "" && !flags.snapshot {
+			return errors.New("--ssm-parameter names a snapshot: give --snapshot too")
+		}
 		return nil
 	}
 	command.MarkFlagsOneRequired("output", "snapshot")
@@ -84,6 +90,10 @@ finds them.`,
 
 func build(ctx context.Context, flags buildFlags, report reporter) error {
 	trace, err := readTrace(flags.trace)
+	if err != nil {
+		return err
+	}
+	publication, err := findParameter(ctx, flags.parameter)
 	if err != nil {
 		return err
 	}
@@ -117,6 +127,10 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 	if err != nil {
 		report.failed()
 		return fmt.Errorf("building the volume: %w", err)
+	}
+	if err := publication.write(ctx, target.name().SnapshotID); err != nil {
+		report.failed()
+		return err
 	}
 	report.finished(target.name(), result)
 	return nil
