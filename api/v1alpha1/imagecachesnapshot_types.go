@@ -92,7 +92,7 @@ type ImageCacheSnapshotSpec struct {
 	// +kubebuilder:validation:MaxItems=10
 	ImagePullSecrets []PullSecretReference `json:"imagePullSecrets,omitempty"`
 
-	// interval is how often tags are resolved again, from 1m to 168h; each time is up to a tenth earlier or later.
+	// interval is how often tags are resolved again, from 1m to 168h; each time is up to a tenth earlier.
 	// +optional
 	// +kubebuilder:default="10m"
 	// +kubebuilder:validation:Type=string

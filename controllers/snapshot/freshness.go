@@ -89,14 +89,14 @@ func intervalOf(object *larderv1alpha1.ImageCacheSnapshot) time.Duration {
 	return cmp.Or(object.Spec.Interval.Duration, defaultInterval)
 }
 
-// jitter spreads the checks of many objects: what it adds or takes, up to a tenth of the interval, depends on the
-// object and the time alone.
+// jitter spreads the checks of many objects: by how much, up to a tenth, one comes before the interval is over depends on
+// the object and the time alone. None comes later, since a user counts on the interval.
 func jitter(object types.UID, at time.Time, interval time.Duration) time.Duration {
 	luck := fnv.New64a()
 	// A hash never fails.
 	_, _ = luck.Write([]byte(string(object) + at.UTC().Format(time.RFC3339Nano)))
-	const parts = 2001
-	return interval + interval*time.Duration(int64(luck.Sum64()%parts)-parts/2)/(10*(parts/2))
+	const parts = 1000
+	return interval - interval/10*time.Duration(luck.Sum64()%parts)/parts
 }
 
 func pullSecretsOf(spec larderv1alpha1.ImageCacheSnapshotSpec) []string {

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"fmt"
-	"math"
 	"testing"
 	"time"
 
@@ -111,9 +110,9 @@ func testSteadyDay(t *testing.T, o *operator) {
 		}
 		o.clock.SetTime(o.clock.Now().Add(result.RequeueAfter))
 	}
-	want := float64(3 * day / defaultInterval)
-	if got := float64(o.registry.heads - heads); math.Abs(got-want) > 0.05*want {
-		t.Errorf("%v digests were asked for in a day, want about %v: one for each image and interval", got, want)
+	least, most := 3*int(day/defaultInterval), 3*int(day/(defaultInterval*9/10))
+	if got := o.registry.heads - heads; got < least || got > most {
+		t.Errorf("%d digests were asked for in a day, want %d to %d: one for each image and interval", got, least, most)
 	}
 	if o.registry.resolutions != resolutions {
 		t.Errorf("%d manifests were read", o.registry.resolutions-resolutions)
@@ -345,13 +344,13 @@ func TestJitterIsATenth(t *testing.T) {
 	at, seen := time.Unix(1_700_000_000, 0), map[time.Duration]bool{}
 	for range 1000 {
 		got := jitter(types.UID("object"), at, time.Hour)
-		if got < 54*time.Minute || got > 66*time.Minute {
+		if got <= 54*time.Minute || got > time.Hour {
 			t.Fatalf("an interval of an hour became %s", got)
 		}
 		seen[got/time.Minute] = true
 		at = at.Add(got)
 	}
-	if len(seen) < 10 {
+	if len(seen) < 6 {
 		t.Errorf("1000 intervals have only %d lengths in minutes", len(seen))
 	}
 }

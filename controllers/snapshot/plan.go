@@ -13,7 +13,8 @@ import (
 const (
 	// progressInterval is how often a running build is reported: each report is a write that every watcher gets.
 	progressInterval = 10 * time.Second
-	// completionInterval is how often EBS is asked for a snapshot that it completes, which takes minutes.
+	// completionInterval is how often EBS is asked for a snapshot that it completes, which takes minutes. A young one is
+	// asked for sooner: it is a small renewal more often than not.
 	completionInterval = 15 * time.Second
 	// checkInterval is how often it is seen that a snapshot still exists, and that nothing was left beside it.
 	checkInterval = 5 * time.Minute
@@ -167,6 +168,14 @@ func settleAttempt(f *facts, d *decision) (wait bool) {
 	return false
 }
 
+// completionWait is a quarter of a snapshot's age, within bounds.
+func completionWait(f *facts, snapshot *ebs.Snapshot) time.Duration {
+	if snapshot == nil {
+		return completionInterval
+	}
+	return min(max(f.now.Sub(snapshot.StartTime)/4, time.Second), completionInterval)
+}
+
 func settleCompleting(f *facts, d *decision) (wait bool) {
 	snapshot := f.find(d.attempt.SnapshotID)
 	superseded := f.wanted() != "" && f.wanted() != d.attempt.ContentHash
@@ -187,7 +196,7 @@ func settleCompleting(f *facts, d *decision) (wait bool) {
 	default:
 		d.reason = larderv1alpha1.ReasonPending
 		d.message = "EBS is completing snapshot " + d.attempt.SnapshotID
-		d.after = completionInterval
+		d.after = completionWait(f, snapshot)
 	}
 	return true
 }

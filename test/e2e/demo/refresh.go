@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// longestInterval is the 1m of e2e.FollowingTag and the tenth by which Larder may be later.
-	longestInterval = 66 * time.Second
-	// buildPatience is for a small build on a busy machine, which EBS is then asked about every 15 seconds.
+	// longestInterval is the 1m of e2e.FollowingTag, and what a busy machine takes to notice.
+	longestInterval = 63 * time.Second
+	// buildPatience is for a small build on a busy machine.
 	buildPatience = 90 * time.Second
 	// sweepPatience is for the collection, which comes by every minute.
 	sweepPatience = 90 * time.Second
