@@ -48,12 +48,6 @@ type TagPolicy struct {
 	Extract string
 }
 
-// Validate tells whether the policy can choose at all; its error is an *Error with the reason InvalidTagPolicy.
-func (p TagPolicy) Validate() error {
-	_, err := p.compile()
-	return err
-}
-
 // Select chooses a tag. Which one does not depend on the order of tags: of several that are equal, it is always the
 // same one. Errors are *Error with the reason NoTagMatches or InvalidTagPolicy, and do not name the repository.
 func (p TagPolicy) Select(tags []string) (string, error) {

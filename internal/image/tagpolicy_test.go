@@ -136,15 +136,10 @@ func TestInvalidTagPolicies(t *testing.T) {
 	}
 	for title, test := range cases {
 		t.Run(title, func(t *testing.T) {
-			_, selecting := test.policy.Select([]string{"1.0.0"})
-			for _, err := range []error{test.policy.Validate(), selecting} {
-				if image.ReasonOf(err) != image.InvalidTagPolicy || !strings.Contains(err.Error(), test.says) || len(err.Error()) > 500 {
-					t.Errorf("got %v, want %s saying %q", err, image.InvalidTagPolicy, test.says)
-				}
+			_, err := test.policy.Select([]string{"1.0.0"})
+			if image.ReasonOf(err) != image.InvalidTagPolicy || !strings.Contains(err.Error(), test.says) || len(err.Error()) > 500 {
+				t.Errorf("got %v, want %s saying %q", err, image.InvalidTagPolicy, test.says)
 			}
 		})
-	}
-	if err := (image.TagPolicy{SemVer: ">=1.2.0"}).Validate(); err != nil {
-		t.Errorf("a valid policy: %v", err)
 	}
 }

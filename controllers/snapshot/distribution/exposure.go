@@ -23,9 +23,6 @@ const (
 	longestTagValue = 255
 )
 
-// Exposed tells from a home snapshot's tags whether it was ever copied, shared or published.
-func Exposed(tags map[string]string) bool { return tags[ebs.TagExposed] != "" }
-
 // CopiedTo returns the Regions, sorted, in which there may be copies of the home snapshot with these tags.
 func CopiedTo(tags map[string]string) []string {
 	var regions []string

@@ -68,7 +68,7 @@ func TestManyRegionsFitIntoTags(t *testing.T) {
 	if diff := cmp.Diff(regions, CopiedTo(tags)); diff != "" {
 		t.Errorf("what the collector reads (-want +got):\n%s", diff)
 	}
-	if len(tags) > 6 || !Exposed(tags) {
+	if len(tags) > 6 || tags[ebs.TagExposed] == "" {
 		t.Errorf("want few tags, and the snapshot exposed, got %v", tags)
 	}
 }
