@@ -34,6 +34,8 @@ const (
 	ConditionPreflightPassed = "PreflightPassed"
 	// ConditionApplied tells whether the target names the snapshot.
 	ConditionApplied = "Applied"
+	// ConditionRolledOut tells whether every node was launched with the snapshot that is applied.
+	ConditionRolledOut = "RolledOut"
 )
 
 // Reasons of progress and success.
@@ -107,21 +109,73 @@ const (
 	ReasonCollected   = "SnapshotCollected"
 )
 
-// Reasons of a NodeClassBinding that cannot go on, or not yet.
+// Reasons of a NodeClassBinding's progress.
 const (
-	ReasonSnapshotMissing    = "SnapshotMissing"
-	ReasonSnapshotNotReady   = "SnapshotNotReady"
-	ReasonTargetMissing      = "TargetMissing"
-	ReasonTargetKindMissing  = "TargetKindMissing"
-	ReasonTargetUnreadable   = "TargetUnreadable"
-	ReasonDeviceDuplicated   = "DeviceDuplicated"
-	ReasonDeviceInvalid      = "DeviceInvalid"
-	ReasonVolumeSizeTooSmall = "VolumeSizeTooSmall"
-	ReasonFormatMismatch     = "FormatMismatch"
-	ReasonDeviceClaimed      = "DeviceClaimedByOtherBinding"
-	ReasonNodesWouldReplace  = "NodesWouldBeReplaced"
-	ReasonWriteConflict      = "WriteConflict"
-	ReasonWriteDenied        = "WriteDenied"
-	ReasonWriteFailed        = "WriteFailed"
-	ReasonRivalWriter        = "RivalWriter"
+	ReasonPassedWithWarnings = "PassedWithWarnings"
+	ReasonRestored           = "Restored"
+	ReasonNodesCurrent       = "NodesCurrent"
+	ReasonNodesOutdated      = "NodesOutdated"
+	ReasonNothingApplied     = "NothingApplied"
+)
+
+// Reasons of a NodeClassBinding whose snapshot nodes cannot boot from.
+const (
+	ReasonSnapshotMissing       = "SnapshotMissing"
+	ReasonSnapshotNotReady      = "SnapshotNotReady"
+	ReasonSnapshotNotFound      = "SnapshotNotFound"
+	ReasonSnapshotArchived      = "SnapshotArchived"
+	ReasonSnapshotInOtherRegion = "SnapshotInOtherRegion"
+	ReasonOwnerNotAllowed       = "SnapshotOwnerNotAllowed"
+	ReasonParameterNotFound     = "ParameterNotFound"
+	ReasonParameterInvalid      = "ParameterInvalid"
+)
+
+// Reasons of a NodeClassBinding whose target cannot take the snapshot.
+const (
+	ReasonTargetMissing           = "TargetMissing"
+	ReasonTargetKindMissing       = "TargetKindMissing"
+	ReasonTargetUnreadable        = "TargetUnreadable"
+	ReasonUnsupportedTarget       = "UnsupportedTarget"
+	ReasonDerivedClassExists      = "DerivedClassExists"
+	ReasonDeviceDuplicated        = "DeviceDuplicated"
+	ReasonDeviceInvalid           = "DeviceInvalid"
+	ReasonDeviceUnlikeFamily      = "DeviceUnlikeFamily"
+	ReasonDeviceNotMounted        = "DeviceNotMounted"
+	ReasonVolumeSizeTooSmall      = "VolumeSizeTooSmall"
+	ReasonRootDeviceTooSmall      = "RootDeviceTooSmall"
+	ReasonFormatMismatch          = "FormatMismatch"
+	ReasonArchitectureMismatch    = "ArchitectureMismatch"
+	ReasonInstanceStoreHides      = "InstanceStoreHidesDevice"
+	ReasonSnapshotterUnsupported  = "SnapshotterUnsupported"
+	ReasonFieldUnsupported        = "FieldUnsupported"
+	ReasonDeviceClaimed           = "DeviceClaimedByOtherBinding"
+	ReasonContentsFillVolume      = "ContentsFillVolume"
+	ReasonKMSGrantMissing         = "KMSGrantMissing"
+	ReasonRateIgnoresFastRestores = "InitializationRateIgnoresFastSnapshotRestore"
+	ReasonRateExceedsQuota        = "InitializationRateExceedsQuota"
+	ReasonNotChecked              = "NotChecked"
+)
+
+// Reasons of a NodeClassBinding that may not write yet, or not any more.
+const (
+	ReasonNodesWouldReplace = "NodesWouldBeReplaced"
+	ReasonWaitingForDrift   = "WaitingForDrift"
+	ReasonWaitingForWindow  = "WaitingForWindow"
+	ReasonMinInterval       = "MinIntervalNotOver"
+	ReasonPaused            = "Paused"
+	ReasonWindowInvalid     = "WindowInvalid"
+	ReasonWriteConflict     = "WriteConflict"
+	ReasonWriteDenied       = "WriteDenied"
+	ReasonWriteFailed       = "WriteFailed"
+	ReasonRivalWriter       = "RivalWriter"
+	ReasonDerivedClassInUse = "DerivedClassInUse"
+)
+
+// Reasons of a NodeClassBinding whose snapshot failed on nodes.
+const (
+	ReasonTargetNotReady = "TargetNotReady"
+	ReasonLaunchFailed   = "LaunchFailed"
+	ReasonNodesNotReady  = "NodesNotReady"
+	ReasonRolledBack     = "RolledBack"
+	ReasonNoWayBack      = "NoWayBack"
 )

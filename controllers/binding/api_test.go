@@ -66,8 +66,8 @@ func testRefusedByAPI(t *testing.T, admin client.Client) {
 		},
 		"unknown strategy": {
 			reason: "a strategy that Larder does not know must not be taken for another",
-			object: rawBinding(xvdb(), func(spec map[string]any) { spec["rollout"] = map[string]any{"strategy": "WithNextDrift"} }),
-			says:   `supported values: "Roll", "NewNodesOnly"`,
+			object: rawBinding(xvdb(), func(spec map[string]any) { spec["rollout"] = map[string]any{"strategy": "Whenever"} }),
+			says:   `supported values: "WithNextDrift", "NewNodesOnly", "Roll"`,
 		},
 		"no target": {
 			reason: "a binding binds something",
@@ -77,7 +77,45 @@ func testRefusedByAPI(t *testing.T, admin client.Client) {
 		"no snapshot": {
 			reason: "to something",
 			object: rawBinding(xvdb(), func(spec map[string]any) { spec["snapshot"] = map[string]any{} }),
-			says:   "spec.snapshot.ref: Required value",
+			says:   "snapshot takes exactly one of ref, ssmParameter and id",
+		},
+		"two snapshots": {
+			reason: "which of them would be anybody's guess",
+			object: rawBinding(xvdb(), func(spec map[string]any) {
+				spec["snapshot"] = map[string]any{"id": "snap-0123456789abcdef0", "ssmParameter": "/larder/inference"}
+			}),
+			says: "snapshot takes exactly one of ref, ssmParameter and id",
+		},
+		"no snapshot's id": {
+			reason: "AWS would refuse it at each look",
+			object: rawBinding(xvdb(), func(spec map[string]any) { spec["snapshot"] = map[string]any{"id": "ami-0123456789abcdef0"} }),
+			says:   "snapshot.id must be a snapshot's id",
+		},
+		"no parameter's name": {
+			reason: "AWS would refuse it at each look",
+			object: rawBinding(xvdb(), func(spec map[string]any) { spec["snapshot"] = map[string]any{"ssmParameter": "a b"} }),
+			says:   "snapshot.ssmParameter must be a parameter's name",
+		},
+		"derived from itself": {
+			reason: "a class cannot be equal to itself but for the device",
+			object: rawBinding(xvdb(), func(spec map[string]any) {
+				spec["target"].(map[string]any)["ec2NodeClass"].(map[string]any)["derive"] = map[string]any{"name": "gpu"}
+			}),
+			says: "target.ec2NodeClass.derive.name must not be the name of the class itself",
+		},
+		"window without fields": {
+			reason: "it would never open",
+			object: rawBinding(xvdb(), func(spec map[string]any) {
+				spec["rollout"].(map[string]any)["window"] = map[string]any{"schedule": "tonight", "duration": "1h"}
+			}),
+			says: "window.schedule must have five fields",
+		},
+		"a rollback after a second": {
+			reason: "no node starts in a second",
+			object: rawBinding(xvdb(), func(spec map[string]any) {
+				spec["rollout"].(map[string]any)["rollback"] = map[string]any{"after": "1s"}
+			}),
+			says: "rollback.after must be from 1m to 24h, or 0s to never roll back",
 		},
 		"device name": {
 			reason: "EC2 takes a few forms only",

@@ -129,7 +129,7 @@ func (c *cluster) bound(name string, strategy v1alpha1.RolloutStrategy, devices 
 func (c *cluster) binding(name string, strategy v1alpha1.RolloutStrategy) *v1alpha1.NodeClassBinding {
 	b := newBinding(name, strategy)
 	b.UID, b.Generation = "", 0
-	b.Spec.Snapshot.Ref.Name, b.Spec.Target.EC2NodeClass.Name = name, name
+	b.Spec.Snapshot.Ref, b.Spec.Target.EC2NodeClass.Name = &v1alpha1.SnapshotReference{Name: name}, name
 	return b
 }
 
@@ -283,7 +283,7 @@ func testTwoBindings(c *cluster) {
 	first := c.bound("two", v1alpha1.RolloutRoll, root)
 	c.waitFor("two", v1alpha1.ConditionReady, "True Ready")
 	second := c.binding("zwei", v1alpha1.RolloutRoll)
-	second.Spec.Snapshot.Ref.Name, second.Spec.Target.EC2NodeClass.Name = "two", "two"
+	second.Spec.Snapshot.Ref, second.Spec.Target.EC2NodeClass.Name = &v1alpha1.SnapshotReference{Name: "two"}, "two"
 	c.create(second)
 	c.waitFor("zwei", v1alpha1.ConditionStalled, "True DeviceClaimedByOtherBinding")
 	c.remove(first)
@@ -303,7 +303,7 @@ func testChangedSince(c *cluster, plane *controlplane.ControlPlane) {
 	c.create(class)
 	observation, err := target.Observe(context.Background(), c.binding("changed", v1alpha1.RolloutRoll))
 	c.must(err)
-	plan := observation.Plan(c.binding("changed", v1alpha1.RolloutRoll), binding.Snapshot{ID: "snap-1", SizeGiB: 40})
+	plan := observation.Plan(c.binding("changed", v1alpha1.RolloutRoll), binding.Snapshot{ID: "snap-1", SizeGiB: 40}, time.Now())
 
 	expectConflict := func(when string) {
 		c.Helper()

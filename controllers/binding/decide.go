@@ -2,8 +2,6 @@ package binding
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +27,8 @@ type decision struct {
 // decide is pure.
 func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
 	var d decision
-	d.snapshot, d.unavailable = f.usable(binding.Spec.Snapshot.Ref.Name)
-	plan := f.target.Plan(binding, d.snapshot)
+	d.snapshot, d.unavailable = f.usable(refOf(binding))
+	plan := f.target.Plan(binding, d.snapshot, now)
 	d.inPlace = plan.InPlace != "" && plan.InPlace == binding.Status.AppliedSnapshotID
 	d.rival = rivalAfter(binding, d.snapshot, plan, now)
 	d.unfit = plan.Problem
@@ -50,23 +48,23 @@ func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision
 	return d
 }
 
-// decideRestore is pure. A binding that does not hold the device wrote nothing that it could take back.
-func decideRestore(binding *v1alpha1.NodeClassBinding, f facts) decision {
+// decideEnd is pure. A binding that does not hold the device wrote nothing that it could take back.
+func decideEnd(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
 	if f.holder != nil {
 		return decision{}
 	}
-	plan := f.target.PlanRestore(binding)
+	plan := f.target.PlanEnd(binding, now)
 	d := decision{unfit: plan.Problem}
 	if plan.Write == nil || plan.Problem != nil {
 		return d
 	}
-	if nodes := total(plan.Replaced); nodes > 0 {
+	if binding.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly && total(plan.Pools) > 0 {
 		kind, name := targetOf(binding)
 		d.unapplied = &Problem{
 			Reason: v1alpha1.ReasonNodesWouldReplace,
 			Message: fmt.Sprintf("the deletion waits, because restoring %s of %s %s would replace %s, which strategy "+
 				"NewNodesOnly forbids: set rollout.strategy to Roll to have it restored now",
-				deviceOf(binding), kind, name, describe(plan.Replaced)),
+				deviceOf(binding), kind, name, describe(plan.Pools)),
 			RetryAfter: stagedRetry,
 		}
 		return d
@@ -86,7 +84,7 @@ func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {
 }
 
 func staged(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan) *Problem {
-	if total(plan.Replaced) == 0 {
+	if binding.Spec.Rollout.Strategy != v1alpha1.RolloutNewNodesOnly || total(plan.Pools) == 0 {
 		return nil
 	}
 	kind, name := targetOf(binding)
@@ -98,34 +96,33 @@ func staged(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan) *P
 		Reason: v1alpha1.ReasonNodesWouldReplace,
 		Message: fmt.Sprintf("%s is written to %s of %s %s when no NodeClaim of it is left, since it would replace %s; %s. "+
 			"To replace them now, set rollout.strategy to Roll",
-			snapshot.ID, deviceOf(binding), kind, name, describe(plan.Replaced), boots),
+			snapshot.ID, deviceOf(binding), kind, name, describe(plan.Pools), boots),
 		RetryAfter: stagedRetry,
 	}
 }
 
-func total(replaced map[string]int) int {
+func total(pools []Pool) int {
 	sum := 0
-	for _, count := range replaced {
-		sum += count
+	for _, pool := range pools {
+		sum += pool.Staying
 	}
 	return sum
 }
 
 // describe says "3 nodes (NodePool a: 1, b: 2)", with at most five pools.
-func describe(replaced map[string]int) string {
+func describe(pools []Pool) string {
 	const atMost = 5
-	pools := slices.Sorted(maps.Keys(replaced))
 	parts := make([]string, 0, atMost+1)
 	for i, pool := range pools {
 		if i == atMost {
 			parts = append(parts, fmt.Sprintf("and %d more", len(pools)-atMost))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s: %d", pool, replaced[pool]))
+		parts = append(parts, fmt.Sprintf("%s: %d", pool.Name, pool.Staying))
 	}
 	nodes := "nodes"
-	if total(replaced) == 1 {
+	if total(pools) == 1 {
 		nodes = "node"
 	}
-	return fmt.Sprintf("%d %s (NodePool %s)", total(replaced), nodes, strings.Join(parts, ", "))
+	return fmt.Sprintf("%d %s (NodePool %s)", total(pools), nodes, strings.Join(parts, ", "))
 }

@@ -23,12 +23,12 @@ type facts struct {
 func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBinding) (facts, error) {
 	var f facts
 	snapshot := &v1alpha1.ImageCacheSnapshot{}
-	err := r.Client.Get(ctx, client.ObjectKey{Name: binding.Spec.Snapshot.Ref.Name}, snapshot)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: refOf(binding)}, snapshot)
 	switch {
 	case err == nil:
 		f.snapshot = snapshot
 	case !apierrors.IsNotFound(err):
-		return f, fmt.Errorf("reading ImageCacheSnapshot %s: %w", binding.Spec.Snapshot.Ref.Name, err)
+		return f, fmt.Errorf("reading ImageCacheSnapshot %s: %w", refOf(binding), err)
 	}
 	kind, name := targetOf(binding)
 	sameTarget, err := Of(ctx, r.Client, kind, name)
@@ -38,6 +38,14 @@ func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBin
 	f.holder = holderOf(binding, sameTarget)
 	f.target, err = r.target(binding).Observe(ctx, binding)
 	return f, err
+}
+
+// refOf returns the name of the ImageCacheSnapshot that a binding refers to; empty for a snapshot of another origin.
+func refOf(binding *v1alpha1.NodeClassBinding) string {
+	if binding.Spec.Snapshot.Ref == nil {
+		return ""
+	}
+	return binding.Spec.Snapshot.Ref.Name
 }
 
 // usable returns the snapshot to boot with. A renewal, or a build for a changed spec, leaves the last completed

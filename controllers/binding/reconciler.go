@@ -91,7 +91,7 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	d := decideRestore(binding, f)
+	d := decideEnd(binding, f, r.Clock.Now())
 	failure := r.act(ctx, binding, &d)
 	if d.foremost() == nil {
 		if d.write != nil {

@@ -45,7 +45,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		indexSnapshot: func(object client.Object) []string {
-			return []string{object.(*v1alpha1.NodeClassBinding).Spec.Snapshot.Ref.Name}
+			if name := refOf(object.(*v1alpha1.NodeClassBinding)); name != "" {
+				return []string{name}
+			}
+			return nil
 		},
 		indexTarget: func(object client.Object) []string {
 			kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))

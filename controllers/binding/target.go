@@ -24,41 +24,103 @@ type Target interface {
 	Watch(mgr manager.Manager, c controller.Controller) error
 }
 
-// Observation is a target as it was read. Its plans are pure: no client, no context, no clock.
+// Observation is a target as it was read. Its plans are pure: no client, no context; the time is given.
 type Observation interface {
 	// Plan says what has to be written so that the binding's device boots with the snapshot. Without a snapshot (the
 	// zero value) it only looks for problems.
-	Plan(binding *v1alpha1.NodeClassBinding, snapshot Snapshot) Plan
+	Plan(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, now time.Time) Plan
 
-	// PlanRestore says what has to be written so that the device is as it was before the binding.
-	PlanRestore(binding *v1alpha1.NodeClassBinding) Plan
+	// PlanWithout says what has to be written so that the device is as it was before the binding, which goes on: what is
+	// left of a bad snapshot that has no predecessor.
+	PlanWithout(binding *v1alpha1.NodeClassBinding, now time.Time) Plan
+
+	// PlanEnd says what has to be written so that the binding can go, by its deletion policy.
+	PlanEnd(binding *v1alpha1.NodeClassBinding, now time.Time) Plan
 }
 
-// Snapshot is a completed EBS snapshot.
+// Snapshot is a completed EBS snapshot in the operator's Region and what is known of it. What only tags or this cluster's
+// ImageCacheSnapshot tell is not known of one that another account shares.
 type Snapshot struct {
 	// ID is empty when there is no usable snapshot.
 	ID string
-	// Format is the layout of the snapshot's volume.
+	// Format is the layout of the snapshot's volume; empty when it is not known.
 	Format v1alpha1.Format
 	// SizeGiB is the size of the snapshot's volume; a volume made from it cannot be smaller.
 	SizeGiB int64
+	// StoredBytes are in use on the volume, nearly all by images that kubelet cannot collect; 0 when it is not known.
+	StoredBytes int64
+	// Platforms are those whose images it holds, as "linux/amd64"; nil when they are not known.
+	Platforms []string
+	// Key is the customer's KMS key that it is encrypted with; nil for none, and for AWS's own.
+	Key *Key
+	// FastRestore tells that fast snapshot restore is enabled, or being enabled, in some zone.
+	FastRestore bool
+}
+
+// Key is a KMS key that nodes need to boot from a snapshot.
+type Key struct {
+	// ARN is the key's.
+	ARN string
+	// Grantees are the principals that it has grants for; nil when that could not be read.
+	Grantees []string
 }
 
 // Plan is what one target needs.
 type Plan struct {
 	// Problem keeps the target from taking the snapshot; nil when nothing does.
 	Problem *Problem
+	// Warnings are what does not, but should be known.
+	Warnings []Warning
 	// InPlace is the snapshot that the device names now; empty when it names none.
 	InPlace string
 	// Write is the one change to make; nil when the target is as it should be.
 	Write Write
-	// Replaced counts the nodes that Write would have replaced, by node pool. It is filled only when the rollout
-	// strategy forbids that.
-	Replaced map[string]int
+	// Upkeep is a change that brings the target in step with what its owner changed, without another snapshot: it
+	// replaces no node that the owner did not replace by that, and may be made while Write has to wait. Nil for none.
+	Upkeep Write
+	// Pools are what the target runs, by node pool, sorted by name.
+	Pools []Pool
+	// Health is what the platform says since the snapshot in place was written.
+	Health Health
 	// TakenBackBy is the field manager that changed the devices since Larder wrote them; empty when none did.
 	TakenBackBy string
 	// Remedy says how TakenBackBy is told to leave the devices alone.
 	Remedy string
+}
+
+// Warning is something that may be wrong, or that cannot be known.
+type Warning struct {
+	// Reason is one of the API's reason constants.
+	Reason string
+	// Message says what, where, and what to do.
+	Message string
+}
+
+// Pool is what one node pool runs of a target. A node is one from the moment that its launch is asked for.
+type Pool struct {
+	// Name is empty for nodes without a pool.
+	Name string
+	// Current nodes were launched with the snapshot that is applied, Outdated ones with something else.
+	Current, Outdated int
+	// Staying are those of them that the platform is not replacing or removing already: a changed device makes it replace
+	// these too.
+	Staying int
+	// HoldsDrift tells that the pool never replaces a node because its class changed.
+	HoldsDrift bool
+}
+
+// Health is how nodes get on with the snapshot in place, by the binding's status.appliedTime: what failed before that
+// write is not of its making.
+type Health struct {
+	// Failure is what went wrong; nil when nothing did.
+	Failure *Problem
+	// Proven tells that a node was launched with it, became Ready, and that nothing failed.
+	Proven bool
+	// Broken counts the nodes that were launched with it and are not Ready in time or cannot be launched, and Working
+	// those that are Ready.
+	Broken, Working int
+	// RetryAfter is when the time of a node, or of the target, will be up; zero when none is awaited.
+	RetryAfter time.Duration
 }
 
 // Write is one change to a target. Only the Target whose Observation planned it knows what is inside.

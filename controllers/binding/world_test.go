@@ -223,7 +223,7 @@ func newBinding(name string, strategy v1alpha1.RolloutStrategy) *v1alpha1.NodeCl
 	b := &v1alpha1.NodeClassBinding{}
 	b.Name, b.UID, b.Generation = name, types.UID("uid-"+name), 1
 	b.CreationTimestamp = metav1.Time{Time: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}
-	b.Spec.Snapshot.Ref.Name = "inference"
+	b.Spec.Snapshot.Ref = &v1alpha1.SnapshotReference{Name: "inference"}
 	b.Spec.Target.EC2NodeClass.Name = "gpu"
 	b.Spec.Target.EC2NodeClass.Device.Name = device
 	b.Spec.Rollout.Strategy = strategy

@@ -134,7 +134,7 @@ func testKeptWhileInUse(t *testing.T, o *operator) {
 	ready := o.untilReady()
 	binding := &larderv1alpha1.NodeClassBinding{}
 	binding.Name = o.name
-	binding.Spec.Snapshot.Ref.Name = o.name
+	binding.Spec.Snapshot.Ref = &larderv1alpha1.SnapshotReference{Name: o.name}
 	binding.Spec.Target.EC2NodeClass.Name = "gpu"
 	binding.Spec.Target.EC2NodeClass.Device.Name = "/dev/xvdb"
 	binding.Spec.Rollout.Strategy = larderv1alpha1.RolloutRoll

@@ -244,7 +244,7 @@ func (w *world) toggleBinding() {
 		return
 	}
 	binding := &larderv1alpha1.NodeClassBinding{ObjectMeta: metav1.ObjectMeta{Name: "gpu"}}
-	binding.Spec.Snapshot.Ref.Name = objectName
+	binding.Spec.Snapshot.Ref = &larderv1alpha1.SnapshotReference{Name: objectName}
 	binding.Status.AppliedSnapshotID = id
 	if err := w.client.Create(w.t.Context(), binding); err != nil {
 		w.t.Fatal(err)

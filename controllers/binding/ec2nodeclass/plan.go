@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,14 +28,14 @@ type write struct {
 }
 
 // Plan implements binding.Observation.
-func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) binding.Plan {
+func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, _ time.Time) binding.Plan {
 	if o.class == nil {
 		return binding.Plan{Problem: o.problem}
 	}
 	device := &b.Spec.Target.EC2NodeClass.Device
 	devices := devicesOf(o.class)
 	owner := lastWriter(o.class)
-	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName())}
+	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName()), Pools: o.pools()}
 	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
 		return plan
 	}
@@ -68,7 +69,6 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		return plan
 	}
 	plan.Write = &write{class: o.class, devices: next, record: known.withApplied(device.Name, snapshot.ID)}
-	plan.Replaced = o.claims
 	if owner != fieldManager {
 		plan.TakenBackBy = owner
 	}

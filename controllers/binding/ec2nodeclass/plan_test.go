@@ -3,6 +3,7 @@ package ec2nodeclass
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -123,7 +124,7 @@ func TestPlanDevices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := tc.class.DeepCopy()
 			o := &observation{class: tc.class}
-			plan := o.Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: tc.gib})
+			plan := o.Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: tc.gib}, time.Now())
 			if plan.Problem != nil {
 				t.Fatalf("%s: %v", tc.reason, plan.Problem)
 			}
@@ -160,7 +161,7 @@ func TestPlanProblems(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan := (&observation{class: tc.class}).Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: 40})
+			plan := (&observation{class: tc.class}).Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: 40}, time.Now())
 			if plan.Problem == nil || plan.Problem.Reason != tc.want || !plan.Problem.Stalled || plan.Write != nil {
 				t.Fatalf("%s: got %+v, want %s, stalled and unwritten", tc.reason, plan, tc.want)
 			}
@@ -190,7 +191,7 @@ func TestPlanAsksWhetherTheFormatFitsTheNodes(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan := (&observation{class: tc.class}).Plan(bindingWith(v1alpha1.Device{}), binding.Snapshot{ID: "snap-1", Format: tc.format, SizeGiB: 8})
+			plan := (&observation{class: tc.class}).Plan(bindingWith(v1alpha1.Device{}), binding.Snapshot{ID: "snap-1", Format: tc.format, SizeGiB: 8}, time.Now())
 			if tc.says == "" {
 				if plan.Problem != nil || plan.Write == nil {
 					t.Errorf("%s: got %+v, want it written", tc.reason, plan)
@@ -208,7 +209,7 @@ func TestPlanAsksWhetherTheFormatFitsTheNodes(t *testing.T) {
 }
 
 func TestPlanWithoutASnapshotOnlyLooks(t *testing.T) {
-	plan := (&observation{class: bottlerocket(rootVolume)}).Plan(bindingWith(v1alpha1.Device{VolumeSize: size("1Gi")}), binding.Snapshot{})
+	plan := (&observation{class: bottlerocket(rootVolume)}).Plan(bindingWith(v1alpha1.Device{VolumeSize: size("1Gi")}), binding.Snapshot{}, time.Now())
 	if plan.Problem != nil || plan.Write != nil {
 		t.Errorf("got %+v, want neither a problem nor a write", plan)
 	}
@@ -260,7 +261,7 @@ func TestPlanRecord(t *testing.T) {
 			}
 			b := bindingWith(v1alpha1.Device{})
 			b.Status.AppliedSnapshotID = "snap-old"
-			w := (&observation{class: tc.class}).Plan(b, binding.Snapshot{ID: "snap-1", SizeGiB: 40}).Write.(*write)
+			w := (&observation{class: tc.class}).Plan(b, binding.Snapshot{ID: "snap-1", SizeGiB: 40}, time.Now()).Write.(*write)
 			got, err := w.record.annotations()
 			if err != nil {
 				t.Fatal(err)
@@ -283,8 +284,8 @@ func TestUnreadableRecordIsSaid(t *testing.T) {
 		class.SetAnnotations(map[string]string{v1alpha1.AnnotationOriginalDevice: text})
 		o := &observation{class: class}
 		for what, plan := range map[string]binding.Plan{
-			"Plan":        o.Plan(bindingWith(v1alpha1.Device{}), binding.Snapshot{ID: "snap-1"}),
-			"PlanRestore": o.PlanRestore(bindingWith(v1alpha1.Device{})),
+			"Plan":        o.Plan(bindingWith(v1alpha1.Device{}), binding.Snapshot{ID: "snap-1"}, time.Now()),
+			"PlanRestore": o.PlanEnd(bindingWith(v1alpha1.Device{}), time.Now()),
 		} {
 			if plan.Problem == nil || plan.Write != nil || !strings.Contains(plan.Problem.Message, "remove the annotation") {
 				t.Errorf("%s with record %s: got %+v, want a problem that says what to do", what, text, plan)

@@ -2,6 +2,7 @@ package ec2nodeclass
 
 import (
 	"reflect"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -9,9 +10,14 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 )
 
-// PlanRestore implements binding.Observation. Without a class, or without a record on it, nothing of Larder's is left.
+// PlanWithout implements binding.Observation.
+func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
+	return o.PlanEnd(b, now)
+}
+
+// PlanEnd implements binding.Observation. Without a class, or without a record on it, nothing of Larder's is left.
 // A device that somebody changed since is theirs: only the record of it goes.
-func (o *observation) PlanRestore(b *v1alpha1.NodeClassBinding) binding.Plan {
+func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, _ time.Time) binding.Plan {
 	if o.class == nil {
 		if o.problem.Stalled {
 			return binding.Plan{Problem: o.problem}
@@ -39,7 +45,7 @@ func (o *observation) PlanRestore(b *v1alpha1.NodeClassBinding) binding.Plan {
 	}
 	plan := binding.Plan{Write: w}
 	if !reflect.DeepEqual(devices, next) {
-		plan.Replaced = o.claims
+		plan.Pools = o.pools()
 	}
 	return plan
 }

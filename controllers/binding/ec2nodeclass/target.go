@@ -8,6 +8,8 @@ package ec2nodeclass
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,6 +86,14 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 		return &observation{problem: unreadable(name, err)}, nil
 	}
 	return o, err
+}
+
+func (o *observation) pools() []binding.Pool {
+	var pools []binding.Pool
+	for _, name := range slices.Sorted(maps.Keys(o.claims)) {
+		pools = append(pools, binding.Pool{Name: name, Outdated: o.claims[name], Staying: o.claims[name]})
+	}
+	return pools
 }
 
 // countClaims counts by NodePool. Without the kind there are no nodes.

@@ -90,11 +90,17 @@ func (r Reader) bindings(ctx context.Context) ([]reference, error) {
 	}
 	var found []reference
 	for _, binding := range bindings.Items {
-		found = append(found, reference{
+		one := reference{
 			name:        "nodeclassbinding/" + binding.Name,
-			object:      binding.Spec.Snapshot.Ref.Name,
-			snapshotIDs: []string{binding.Status.AppliedSnapshotID, binding.Status.LastKnownGoodSnapshotID},
-		})
+			snapshotIDs: []string{binding.Spec.Snapshot.ID, binding.Status.AppliedSnapshotID, binding.Status.LastKnownGoodSnapshotID},
+		}
+		if pending := binding.Status.Pending; pending != nil {
+			one.snapshotIDs = append(one.snapshotIDs, pending.SnapshotID)
+		}
+		if binding.Spec.Snapshot.Ref != nil {
+			one.object = binding.Spec.Snapshot.Ref.Name
+		}
+		found = append(found, one)
 	}
 	return found, nil
 }

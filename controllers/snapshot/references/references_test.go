@@ -73,7 +73,7 @@ func objectOf(change func(*larderv1alpha1.ImageCacheSnapshot)) *larderv1alpha1.I
 
 func bindingOf(change func(*larderv1alpha1.NodeClassBinding)) *larderv1alpha1.NodeClassBinding {
 	binding := &larderv1alpha1.NodeClassBinding{ObjectMeta: metav1.ObjectMeta{Name: "gpu"}}
-	binding.Spec.Snapshot.Ref.Name = "inference"
+	binding.Spec.Snapshot.Ref = &larderv1alpha1.SnapshotReference{Name: "inference"}
 	change(binding)
 	return binding
 }
