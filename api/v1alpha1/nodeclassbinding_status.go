@@ -26,6 +26,11 @@ type NodeClassBindingStatus struct {
 	// +optional
 	AppliedTime *metav1.Time `json:"appliedTime,omitempty"`
 
+	// healthySince is since when nodes are Ready with it and none failed. It is proven when that has lasted
+	// rollout.rollback.after.
+	// +optional
+	HealthySince *metav1.Time `json:"healthySince,omitempty"`
+
 	// lastKnownGoodSnapshotID is the snapshot to go back to: the last one that nodes became Ready with, or, as long as
 	// that is not known of any, the one that the target named before. It is kept as long as the binding names it.
 	// +optional

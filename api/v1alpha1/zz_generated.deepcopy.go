@@ -545,6 +545,10 @@ func (in *NodeClassBindingStatus) DeepCopyInto(out *NodeClassBindingStatus) {
 		in, out := &in.AppliedTime, &out.AppliedTime
 		*out = (*in).DeepCopy()
 	}
+	if in.HealthySince != nil {
+		in, out := &in.HealthySince, &out.HealthySince
+		*out = (*in).DeepCopy()
+	}
 	if in.Pending != nil {
 		in, out := &in.Pending, &out.Pending
 		*out = new(PendingChange)
