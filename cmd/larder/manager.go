@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	_ "time/tzdata" // a rollout's window has a time zone, and the image has no files of them
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -123,6 +124,7 @@ func addBindings(ctx context.Context, manager ctrl.Manager) error {
 		Reader:       manager.GetAPIReader(),
 		Recorder:     manager.GetEventRecorder("larder-binding"),
 		Clock:        clock.RealClock{},
+		Source:       &binding.SnapshotSource{Client: manager.GetClient()},
 		EC2NodeClass: &ec2nodeclass.Target{Client: manager.GetClient(), Reader: manager.GetAPIReader()},
 	}).SetupWithManager(ctx, manager)
 }

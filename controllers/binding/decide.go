@@ -2,75 +2,146 @@ package binding
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
-// stagedRetry is a second way to hear that the last node went: a binding that waits for weeks must not depend on every
-// event of a watch.
-const stagedRetry = 5 * time.Minute
+// goal is what a target is to name, and what that takes.
+type goal struct {
+	// snapshot is empty for the device as it was before the binding.
+	snapshot Snapshot
+	plan     Plan
+	purpose  purpose
+}
 
 // decision is what a pass will do, and what it will say.
 type decision struct {
-	snapshot Snapshot
-	// unavailable, unfit and unapplied are the problems behind SnapshotAvailable, PreflightPassed and Applied.
-	unavailable, unfit, unapplied *Problem
+	wanted Snapshot
+	// observed is the plan for the wanted snapshot: it says what there is.
+	observed Plan
 	// inPlace tells that the target names the snapshot that this binding applied last.
 	inPlace bool
-	// write is nil when there is nothing to write, or when it may not be written.
-	write Write
-	rival *v1alpha1.Rival
+	asked   bool
+	trial   trial
+	rival   *v1alpha1.Rival
+	// unavailable, unfit, unapplied and unhealthy are the problems behind SnapshotAvailable, PreflightPassed, Applied, and
+	// a snapshot that is applied and fails.
+	unavailable, unfit, unapplied, unhealthy *Problem
+	// goal is what the target names after this pass; nil when it is left as it is.
+	goal *goal
+	// waiting is what it is to name, and does not yet; nil when nothing waits.
+	waiting *goal
+	// write is the one change to make, and upkeep tells that it is not for the goal; nil when there is nothing to write,
+	// or when it may not be written.
+	write  Write
+	upkeep bool
+	// failed tells that it could not be made, which unapplied says then.
+	failed bool
 }
 
 // decide is pure.
 func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
-	var d decision
-	d.snapshot, d.unavailable = f.usable(refOf(binding))
-	plan := f.target.Plan(binding, d.snapshot, now)
-	d.inPlace = plan.InPlace != "" && plan.InPlace == binding.Status.AppliedSnapshotID
-	d.rival = rivalAfter(binding, d.snapshot, plan, now)
-	d.unfit = plan.Problem
-	if d.unfit == nil && f.holder != nil {
-		d.unfit = claimed(binding, f.holder)
+	d := decision{wanted: f.wanted, unavailable: f.unavailable, asked: isAsked(binding), rival: binding.Status.Rival}
+	usable := f.wanted
+	if f.unavailable != nil {
+		usable = Snapshot{}
 	}
-	if d.unavailable != nil || d.unfit != nil || plan.Write == nil {
+	d.observed = f.target.Plan(binding, usable, now)
+	d.unfit = d.observed.Problem
+	d.inPlace = d.observed.InPlace != "" && d.observed.InPlace == binding.Status.AppliedSnapshotID
+	if f.holder != nil {
+		if d.unfit == nil {
+			d.unfit = claimed(binding, f.holder)
+		}
+		d.trial = trial{rejected: binding.Status.RejectedSnapshotID, because: binding.Status.RejectedBecause}
 		return d
 	}
-	if hasStopped(d.rival) {
-		d.unapplied = rivalProblem(binding, d.snapshot, plan, d.rival)
-		return d
-	}
-	if d.unapplied = staged(binding, d.snapshot, plan); d.unapplied == nil {
-		d.write = plan.Write
-	}
+	d.trial = judge(binding, d.observed, d.asked, now)
+	d.unhealthy = d.trial.failing
+	d.advance(binding, now)
+	d.goBack(binding, f, now)
+	d.keepUp(binding)
 	return d
 }
 
-// decideEnd is pure. A binding that does not hold the device wrote nothing that it could take back.
-func decideEnd(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
-	if f.holder != nil {
-		return decision{}
+// advance goes for the wanted snapshot, unless that is the bad one.
+func (d *decision) advance(binding *v1alpha1.NodeClassBinding, now time.Time) {
+	if d.unavailable != nil || d.unfit != nil || d.trial.hasRejected(d.wanted.ID) {
+		return
 	}
-	plan := f.target.PlanEnd(binding, now)
-	d := decision{unfit: plan.Problem}
-	if plan.Write == nil || plan.Problem != nil {
-		return d
+	g := goal{snapshot: d.wanted, plan: d.observed, purpose: another}
+	switch binding.Status.AppliedSnapshotID {
+	case "":
+		g.purpose = first
+	case d.wanted.ID:
+		g.purpose = mend
 	}
-	if binding.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly && total(plan.Pools) > 0 {
-		kind, name := targetOf(binding)
-		d.unapplied = &Problem{
-			Reason: v1alpha1.ReasonNodesWouldReplace,
-			Message: fmt.Sprintf("the deletion waits, because restoring %s of %s %s would replace %s, which strategy "+
-				"NewNodesOnly forbids: set rollout.strategy to Roll to have it restored now",
-				deviceOf(binding), kind, name, describe(plan.Pools)),
-			RetryAfter: stagedRetry,
-		}
-		return d
+	d.rival = rivalAfter(binding, g, d.asked, now)
+	d.unapplied = d.pursue(binding, g, now)
+}
+
+// goBack takes a bad snapshot out. A newer one that may be written at once does that as well.
+func (d *decision) goBack(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) {
+	if d.goal != nil || !d.trial.demandsAnother(binding, d.wanted.ID) {
+		return
 	}
-	d.write = plan.Write
-	return d
+	newer := d.waiting
+	g := wayBack(binding, f, d.trial, now)
+	if g.plan.Problem != nil && d.unfit != nil {
+		return // what is wrong with the target is said already
+	}
+	g.plan.Health = d.observed.Health
+	d.rival = rivalAfter(binding, g, d.asked, now)
+	problem := d.pursue(binding, g, now)
+	switch {
+	case newer != nil:
+		d.waiting, d.unhealthy = newer, problem
+	case problem != nil:
+		d.unapplied = problem
+	default:
+		d.unapplied = rolledBack(binding, d.trial, g, d.findings())
+	}
+}
+
+// pursue writes what a goal takes, or returns why that has to wait.
+func (d *decision) pursue(binding *v1alpha1.NodeClassBinding, g goal, now time.Time) *Problem {
+	switch {
+	case g.plan.Problem != nil:
+		return g.plan.Problem
+	case g.plan.Write == nil:
+		d.goal = &g
+		return nil
+	}
+	problem := mayWrite(binding, g, d.asked, now)
+	if hasStopped(d.rival) && (problem == nil || problem.Reason != v1alpha1.ReasonPaused) {
+		problem = rivalProblem(binding, g, d.rival)
+	}
+	if problem != nil {
+		d.waiting = &g
+		return problem
+	}
+	d.goal, d.write = &g, g.plan.Write
+	return nil
+}
+
+// keepUp brings the target in step with its owner while nothing else is written to it.
+func (d *decision) keepUp(binding *v1alpha1.NodeClassBinding) {
+	plan := d.observed
+	if d.goal != nil {
+		plan = d.goal.plan
+	}
+	if d.write == nil && plan.Upkeep != nil && !binding.Spec.Rollout.Paused && !hasStopped(d.rival) {
+		d.write, d.upkeep = plan.Upkeep, true
+	}
+}
+
+// findings are what speaks against the wanted snapshot.
+func (d *decision) findings() *Problem {
+	if d.unavailable != nil {
+		return d.unavailable
+	}
+	return d.unfit
 }
 
 func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {
@@ -81,48 +152,4 @@ func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {
 		Message: fmt.Sprintf("NodeClassBinding %s is older and holds %s of %s %s: delete one of the two bindings, or "+
 			"give this one another device", holder.Name, deviceOf(binding), kind, name),
 	}
-}
-
-func staged(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan) *Problem {
-	if binding.Spec.Rollout.Strategy != v1alpha1.RolloutNewNodesOnly || total(plan.Pools) == 0 {
-		return nil
-	}
-	kind, name := targetOf(binding)
-	boots := "no node boots from a snapshot of this binding yet"
-	if plan.InPlace != "" && plan.InPlace == binding.Status.AppliedSnapshotID {
-		boots = "new nodes boot with " + plan.InPlace + " until then"
-	}
-	return &Problem{
-		Reason: v1alpha1.ReasonNodesWouldReplace,
-		Message: fmt.Sprintf("%s is written to %s of %s %s when no NodeClaim of it is left, since it would replace %s; %s. "+
-			"To replace them now, set rollout.strategy to Roll",
-			snapshot.ID, deviceOf(binding), kind, name, describe(plan.Pools), boots),
-		RetryAfter: stagedRetry,
-	}
-}
-
-func total(pools []Pool) int {
-	sum := 0
-	for _, pool := range pools {
-		sum += pool.Staying
-	}
-	return sum
-}
-
-// describe says "3 nodes (NodePool a: 1, b: 2)", with at most five pools.
-func describe(pools []Pool) string {
-	const atMost = 5
-	parts := make([]string, 0, atMost+1)
-	for i, pool := range pools {
-		if i == atMost {
-			parts = append(parts, fmt.Sprintf("and %d more", len(pools)-atMost))
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s: %d", pool.Name, pool.Staying))
-	}
-	nodes := "nodes"
-	if total(pools) == 1 {
-		nodes = "node"
-	}
-	return fmt.Sprintf("%d %s (NodePool %s)", total(pools), nodes, strings.Join(parts, ", "))
 }

@@ -1,11 +1,12 @@
 package binding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,6 +38,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Source finds the snapshots that bindings ask for.
+	Source Source
 	// EC2NodeClass is the target for Karpenter's EC2NodeClasses.
 	EC2NodeClass Target
 }
@@ -76,38 +79,28 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	}
 	now := r.Clock.Now()
 	d := decide(binding, f, now)
+	if before, err = r.recordRejection(ctx, before, binding, d); err != nil {
+		return ctrl.Result{}, err
+	}
 	failure := r.act(ctx, binding, &d)
 	mark(binding, d, now)
 	r.announce(before, binding, d, failure)
-	return conclude(d, failure)
+	return conclude(binding, d, failure)
 }
 
-// finalize gives the target back and lets the binding go. It never gets in the way of a target that is gone.
-func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBinding) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(binding, Finalizer) {
-		return ctrl.Result{}, nil
+// recordRejection notes that a snapshot is bad before it is taken out. Were that forgotten in between, because the
+// operator ends, the next pass would find another one in place and write the bad one again. It returns the binding as
+// the API server has it now.
+func (r *Reconciler) recordRejection(ctx context.Context, before, binding *v1alpha1.NodeClassBinding, d decision) (*v1alpha1.NodeClassBinding, error) {
+	status := &binding.Status
+	if d.write == nil || d.upkeep || d.trial.rejected == "" || d.trial.rejected == status.RejectedSnapshotID {
+		return before, nil
 	}
-	f, err := r.observe(ctx, binding)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	d := decideEnd(binding, f, r.Clock.Now())
-	failure := r.act(ctx, binding, &d)
-	if d.foremost() == nil {
-		if d.write != nil {
-			kind, name := targetOf(binding)
-			r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting,
-				fmt.Sprintf("gave %s of %s %s back", deviceOf(binding), kind, name))
-		}
-		return ctrl.Result{}, client.IgnoreNotFound(r.setFinalizer(ctx, binding, false))
-	}
-	before := binding.DeepCopy()
-	markDeletion(binding, d, r.Clock.Now())
-	r.announce(before, binding, d, failure)
+	status.RejectedSnapshotID, status.RejectedBecause = d.trial.rejected, d.trial.because
 	if err := r.patchStatus(ctx, before, binding); err != nil {
-		return ctrl.Result{}, err
+		return before, err
 	}
-	return conclude(d, failure)
+	return binding.DeepCopy(), nil
 }
 
 // act carries out the decision's write, and turns a failure that a user can read into the decision's problem.
@@ -119,6 +112,10 @@ func (r *Reconciler) act(ctx context.Context, binding *v1alpha1.NodeClassBinding
 	if err == nil {
 		return nil
 	}
+	d.failed = true
+	if !d.upkeep {
+		d.waiting = d.goal
+	}
 	if errors.As(err, &d.unapplied) {
 		return nil
 	}
@@ -126,21 +123,35 @@ func (r *Reconciler) act(ctx context.Context, binding *v1alpha1.NodeClassBinding
 	return err
 }
 
-// conclude says when to look again: a problem that needs a person ends in a terminal error, unless only looking again
-// can tell that the person has acted.
-func conclude(d decision, failure error) (ctrl.Result, error) {
+// defaultInterval is snapshot.interval where the API server did not fill it in.
+const defaultInterval = 10 * time.Minute
+
+// conclude says when to look again: when time solves what is the matter, when a trial ends, and after the interval, since
+// no watch tells of what changes in AWS. A problem that needs a person ends in a terminal error, unless only looking
+// again can tell that the person has acted.
+func conclude(binding *v1alpha1.NodeClassBinding, d decision, failure error) (ctrl.Result, error) {
 	if failure != nil {
 		return ctrl.Result{}, failure
 	}
-	problem := d.foremost()
-	switch {
-	case problem == nil:
-		return ctrl.Result{}, nil
-	case problem.Stalled && problem.RetryAfter == 0:
-		return ctrl.Result{}, reconcile.TerminalError(problem)
-	default:
-		return ctrl.Result{RequeueAfter: problem.RetryAfter}, nil
+	next := soonest(d.trial.retryAfter, d.observed.Health.RetryAfter)
+	for _, problem := range []*Problem{d.unavailable, d.unfit, d.unapplied, d.unhealthy} {
+		if problem != nil {
+			next = soonest(next, problem.RetryAfter)
+		}
 	}
+	if problem := d.foremost(); problem != nil && problem.Stalled && next == 0 && refOf(binding) != "" {
+		return ctrl.Result{}, reconcile.TerminalError(problem)
+	}
+	interval := binding.Spec.Snapshot.Interval.Duration
+	return ctrl.Result{RequeueAfter: soonest(next, cmp.Or(interval, defaultInterval))}, nil
+}
+
+// soonest returns the shorter of two times to wait, of which zero is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func (r *Reconciler) setFinalizer(ctx context.Context, binding *v1alpha1.NodeClassBinding, present bool) error {

@@ -14,32 +14,37 @@ import (
 // stays small: enough for a person who did not know, too few for two programs to keep at it.
 const maxReverts = 3
 
+// gitOpsPage has the exact lines for the well-known writers.
+const gitOpsPage = "https://github.com/larder-dev/larder/blob/main/docs/gitops.md"
+
 // rivalAfter returns the rival as it stands after this look at the target. A revert counts once, when a device that the
-// last pass reported as Applied is found changed by another field manager. A new snapshot or a new spec starts afresh,
-// and so does a rival that gave in after Larder had stopped.
-func rivalAfter(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan, now time.Time) *v1alpha1.Rival {
+// last pass reported as written is found changed by another field manager. A new snapshot or a new spec starts afresh,
+// and so do a target that was made anew, a person who asks to have it written now, and a rival that gave in after Larder
+// had stopped.
+func rivalAfter(binding *v1alpha1.NodeClassBinding, g goal, asked bool, now time.Time) *v1alpha1.Rival {
 	status := &binding.Status
-	if snapshot.ID == "" || plan.Problem != nil {
+	switch {
+	case g.plan.Problem != nil:
 		return status.Rival
-	}
-	if snapshot.ID != status.AppliedSnapshotID || binding.Generation != status.ObservedGeneration {
+	case asked, g.plan.Recreated, g.snapshot.ID != status.AppliedSnapshotID, binding.Generation != status.ObservedGeneration:
 		return nil
-	}
-	if plan.Write == nil {
-		if hasStopped(status.Rival) {
-			return nil
-		}
+	case g.plan.Write == nil && hasStopped(status.Rival):
+		return nil
+	case g.plan.Write == nil, g.plan.TakenBackBy == "", !wasInPlace(status):
 		return status.Rival
 	}
-	applied := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionApplied)
-	if plan.TakenBackBy == "" || applied == nil || applied.Status != metav1.ConditionTrue {
-		return status.Rival
-	}
-	rival := &v1alpha1.Rival{Manager: plan.TakenBackBy, Reverts: 1, Time: &metav1.Time{Time: now}}
+	rival := &v1alpha1.Rival{Manager: g.plan.TakenBackBy, Reverts: 1, Time: &metav1.Time{Time: now}}
 	if status.Rival != nil {
 		rival.Reverts = status.Rival.Reverts + 1
 	}
 	return rival
+}
+
+// wasInPlace tells whether the last pass left the target as it was to be: with the wanted snapshot, or with what it names
+// instead of a rejected one.
+func wasInPlace(status *v1alpha1.NodeClassBindingStatus) bool {
+	applied := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionApplied)
+	return applied != nil && (applied.Status == metav1.ConditionTrue || applied.Reason == v1alpha1.ReasonRolledBack)
 }
 
 // hasStopped tells whether Larder leaves the device to the rival.
@@ -47,13 +52,12 @@ func hasStopped(rival *v1alpha1.Rival) bool {
 	return rival != nil && rival.Reverts > maxReverts
 }
 
-func rivalProblem(binding *v1alpha1.NodeClassBinding, snapshot Snapshot, plan Plan, rival *v1alpha1.Rival) *Problem {
-	kind, name := targetOf(binding)
+func rivalProblem(binding *v1alpha1.NodeClassBinding, g goal, rival *v1alpha1.Rival) *Problem {
 	return &Problem{
 		Reason:  v1alpha1.ReasonRivalWriter,
 		Stalled: true,
-		Message: fmt.Sprintf("%s took back %s of %s %s %d times, so Larder stopped writing it: %s. Then write "+
-			"snapshotID %s into the device yourself, or create this binding anew",
-			rival.Manager, deviceOf(binding), kind, name, rival.Reverts, plan.Remedy, snapshot.ID),
+		Message: fmt.Sprintf("%s took back %s %d times, so Larder stopped writing it: %s (see %s). Then write snapshotID %s "+
+			"into the device yourself, or have Larder write it again: %s",
+			rival.Manager, sentences{binding, g}.device(), rival.Reverts, g.plan.Remedy, gitOpsPage, g.snapshot.ID, howToAsk(binding)),
 	}
 }

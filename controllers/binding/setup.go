@@ -25,9 +25,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	}
 	// A change of the binding's own status is no reason for another pass.
 	ofSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	ofSpecOrRequest := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{},
+		predicate.Funcs{UpdateFunc: requestChanged}))
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("nodeclassbinding").
-		For(&v1alpha1.NodeClassBinding{}, ofSpec).
+		For(&v1alpha1.NodeClassBinding{}, ofSpecOrRequest).
 		Watches(&v1alpha1.NodeClassBinding{}, handler.EnqueueRequestsFromMapFunc(r.onSameTarget), ofSpec).
 		Watches(&v1alpha1.ImageCacheSnapshot{}, handler.EnqueueRequestsFromMapFunc(r.ofSnapshot),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: snapshotChanged})).
@@ -91,4 +93,8 @@ func snapshotChanged(update event.UpdateEvent) bool {
 	return before.Status.SnapshotID != after.Status.SnapshotID ||
 		(before.Status.VolumeSize == nil) != (after.Status.VolumeSize == nil) ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+}
+
+func requestChanged(update event.UpdateEvent) bool {
+	return update.ObjectOld.GetAnnotations()[v1alpha1.AnnotationApplyNow] != update.ObjectNew.GetAnnotations()[v1alpha1.AnnotationApplyNow]
 }

@@ -1,0 +1,68 @@
+package binding
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/message"
+)
+
+// announce records events: one for each write, since a write can replace nodes, and one whenever Ready changes its
+// mind or its reason.
+func (r *Reconciler) announce(before, binding *v1alpha1.NodeClassBinding, d decision, failure error) {
+	if d.write != nil && !d.failed {
+		r.event(binding, eventTypeOf(d), reasonOf(d), wrote(binding, d))
+		return
+	}
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(binding.Status.Conditions, v1alpha1.ConditionReady)
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	eventType := corev1.EventTypeNormal
+	if meta.IsStatusConditionTrue(binding.Status.Conditions, v1alpha1.ConditionStalled) || failure != nil {
+		eventType = corev1.EventTypeWarning
+	}
+	r.event(binding, eventType, is.Reason, is.Message)
+}
+
+func (d decision) isRollback() bool { return !d.upkeep && d.goal != nil && d.goal.purpose == retreat }
+
+func eventTypeOf(d decision) string {
+	if d.isRollback() {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
+}
+
+func reasonOf(d decision) string {
+	if d.isRollback() {
+		return v1alpha1.ReasonRolledBack
+	}
+	return v1alpha1.ReasonApplied
+}
+
+// wrote says what a pass wrote.
+func wrote(binding *v1alpha1.NodeClassBinding, d decision) string {
+	kind, name := targetOf(binding)
+	switch {
+	case d.upkeep:
+		return fmt.Sprintf("brought %s %s in step with what its owner changed; its snapshot stays", kind, name)
+	case d.isRollback() && d.goal.snapshot.ID == "":
+		return fmt.Sprintf("made %s of %s %s what it was before this binding, since %s failed: %s",
+			deviceOf(binding), kind, name, d.trial.rejected, d.trial.because)
+	case d.isRollback():
+		return fmt.Sprintf("brought %s back to %s of %s %s, since %s failed: %s",
+			d.goal.snapshot.ID, deviceOf(binding), kind, name, d.trial.rejected, d.trial.because)
+	default:
+		return fmt.Sprintf("wrote %s to %s of %s %s", d.goal.snapshot.ID, deviceOf(binding), kind, name)
+	}
+}
+
+// event cuts the note at 1024 bytes, beyond which the API server refuses the event.
+func (r *Reconciler) event(binding *v1alpha1.NodeClassBinding, eventType, reason, note string) {
+	r.Recorder.Eventf(binding, nil, eventType, reason, "Reconcile", "%s", message.Clip(note, message.Longest))
+}
