@@ -12,15 +12,16 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
-// available asks AWS for a snapshot that nodes can boot with, or says why they cannot.
+// available asks AWS about a snapshot, and says why nodes cannot boot with it, if they cannot.
 func (s *SnapshotSource) available(ctx context.Context, id string) (Snapshot, *Problem) {
+	found := Snapshot{ID: id}
 	account, err := s.ownAccount(ctx)
 	if err != nil {
-		return Snapshot{}, s.refusal("asking whose account this is", err)
+		return found, s.refusal("asking whose account this is", err)
 	}
 	described, err := s.Snapshots.Describe(ctx, id)
 	if aws.IsNotFound(err) {
-		return Snapshot{}, &Problem{
+		return found, &Problem{
 			Reason:  v1alpha1.ReasonSnapshotNotFound,
 			Stalled: true,
 			Message: fmt.Sprintf("snapshot %s is not in Region %s: if it exists, it is in another Region or not shared with "+
@@ -28,22 +29,17 @@ func (s *SnapshotSource) available(ctx context.Context, id string) (Snapshot, *P
 		}
 	}
 	if err != nil {
-		return Snapshot{}, s.refusal("describing snapshot "+id, err)
-	}
-	if problem := s.unbootable(described, account); problem != nil {
-		return Snapshot{}, problem
+		return found, s.refusal("describing snapshot "+id, err)
 	}
 	contents := ebs.ContentsOf(described.Tags)
-	found := Snapshot{
-		ID:          id,
-		Format:      formatOf(contents),
-		SizeGiB:     described.VolumeSize,
-		StoredBytes: contents.StoredBytes,
-		Platforms:   contents.Platforms,
+	found.SizeGiB, found.StoredBytes = described.VolumeSize, contents.StoredBytes
+	found.Format, found.Platforms = formatOf(contents), contents.Platforms
+	if problem := s.unbootable(described, account); problem != nil {
+		return found, problem
 	}
 	var problem *Problem
 	if found.Key, problem = s.key(ctx, described); problem != nil {
-		return Snapshot{}, problem
+		return found, problem
 	}
 	if described.OwnerID == account { // AWS tells of fast restores to the owner only
 		found.FastRestore, problem = s.fastRestore(ctx, id)

@@ -66,8 +66,7 @@ type Parameters interface {
 	Value(ctx context.Context, name string) (string, error)
 }
 
-// Wanted returns the snapshot that the binding asks for, or why nodes cannot boot with it now. The error is that of
-// reading an ImageCacheSnapshot, or of the context.
+// Wanted implements Source. The error is that of reading an ImageCacheSnapshot, or of the context.
 func (s *SnapshotSource) Wanted(ctx context.Context, binding *v1alpha1.NodeClassBinding) (Snapshot, *Problem, error) {
 	from := binding.Spec.Snapshot
 	switch {
@@ -77,13 +76,13 @@ func (s *SnapshotSource) Wanted(ctx context.Context, binding *v1alpha1.NodeClass
 			return Snapshot{}, nil, err
 		}
 		if problem := s.unusable(from.Ref.Name, object); problem != nil {
-			return Snapshot{}, problem, nil
+			return made(object), problem, nil
 		}
 		return s.look(ctx, binding, object, object.Status.SnapshotID)
 	case from.SSMParameter != "":
 		named, problem, err := s.published(ctx, binding)
 		if problem != nil || err != nil {
-			return Snapshot{}, problem, err
+			return named, problem, err
 		}
 		return s.look(ctx, binding, nil, named.ID)
 	default:
@@ -91,8 +90,7 @@ func (s *SnapshotSource) Wanted(ctx context.Context, binding *v1alpha1.NodeClass
 	}
 }
 
-// ByID returns a snapshot that the binding knows of, like its last known good one, or why nodes cannot boot with it now.
-// The error is that of reading an ImageCacheSnapshot, or of the context.
+// ByID implements Source. The error is that of reading an ImageCacheSnapshot, or of the context.
 func (s *SnapshotSource) ByID(ctx context.Context, binding *v1alpha1.NodeClassBinding, id string) (Snapshot, *Problem, error) {
 	object, err := s.object(ctx, binding)
 	if err != nil {
@@ -190,27 +188,34 @@ func (s *SnapshotSource) look(
 	ctx context.Context, binding *v1alpha1.NodeClassBinding, object *v1alpha1.ImageCacheSnapshot, id string,
 ) (Snapshot, *Problem, error) {
 	found, problem, err := s.recall(ctx, binding, "snapshot "+id, func() (Snapshot, *Problem) { return s.available(ctx, id) })
-	switch {
-	case err != nil:
+	if err != nil {
 		return Snapshot{}, nil, err
-	case problem == nil:
-		return told(found, object), nil, nil
-	case problem.Reason == v1alpha1.ReasonSnapshotNotFound && object != nil && id == object.Status.SnapshotID:
+	}
+	current := object != nil && object.Status.SnapshotID == id
+	if problem != nil && problem.Reason == v1alpha1.ReasonSnapshotNotFound && current {
 		problem.Stalled = false
 		problem.Message = fmt.Sprintf("snapshot %s of ImageCacheSnapshot %s is not in %s any more: another is made unless its "+
 			"spec.suspend is set", id, object.Name, s.Region)
 	}
-	return Snapshot{}, problem, nil
+	return told(found, object), problem, nil
+}
+
+// made returns what the ImageCacheSnapshot knows of its current snapshot.
+func made(object *v1alpha1.ImageCacheSnapshot) Snapshot {
+	if object == nil {
+		return Snapshot{}
+	}
+	return told(Snapshot{ID: object.Status.SnapshotID}, object)
 }
 
 // told adds what the ImageCacheSnapshot knows of a snapshot that it made.
 func told(found Snapshot, object *v1alpha1.ImageCacheSnapshot) Snapshot {
-	if object == nil {
+	if object == nil || found.ID == "" {
 		return found
 	}
-	for _, made := range object.Status.Revisions {
-		if made.SnapshotID == found.ID && made.StoredBytes > 0 {
-			found.StoredBytes = made.StoredBytes
+	for _, revision := range object.Status.Revisions {
+		if revision.SnapshotID == found.ID && revision.StoredBytes > 0 {
+			found.StoredBytes = revision.StoredBytes
 		}
 	}
 	if object.Status.SnapshotID != found.ID {

@@ -66,7 +66,7 @@ func (s *SnapshotSource) recall(
 	}
 	problem := *known.problem
 	problem.RetryAfter = known.until.Sub(now)
-	return Snapshot{}, &problem, nil
+	return known.snapshot, &problem, nil
 }
 
 func (m *memory) get(asked question, now time.Time) (answer, bool) {

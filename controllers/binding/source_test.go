@@ -275,7 +275,9 @@ func TestNoSnapshotToBootWith(t *testing.T) {
 		binding *v1alpha1.NodeClassBinding
 		object  *v1alpha1.ImageCacheSnapshot
 		aws     func(*sourceWorld)
-		want    binding.Problem
+		// known is the id that is known all the same.
+		known string
+		want  binding.Problem
 	}{
 		"no such object": {
 			reason: "it may come later", binding: byReference(),
@@ -291,17 +293,20 @@ func TestNoSnapshotToBootWith(t *testing.T) {
 			object: imageCache(func(o *v1alpha1.ImageCacheSnapshot) {
 				o.DeletionTimestamp, o.Finalizers = &deleted, []string{"larder.dev/snapshot"}
 			}),
-			want: binding.Problem{Reason: v1alpha1.ReasonSnapshotNotReady, Message: "is being deleted, and waits for this binding"},
+			known: secondID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonSnapshotNotReady, Message: "is being deleted, and waits for this binding"},
 		},
 		"an object of another Region": {
 			reason: "no node here boots with it", binding: byReference(),
 			object: imageCache(func(o *v1alpha1.ImageCacheSnapshot) { o.Status.Region = "eu-west-1" }),
+			known:  secondID,
 			want:   binding.Problem{Reason: v1alpha1.ReasonSnapshotInOtherRegion, Message: "in eu-west-1, and this operator works in us-west-2", Stalled: true},
 		},
 		"an object whose snapshot was deleted by hand": {
 			reason: "its controller makes another", binding: byReference(), object: imageCache(nil),
-			aws:  func(w *sourceWorld) { delete(w.snapshots, secondID) },
-			want: binding.Problem{Reason: v1alpha1.ReasonSnapshotNotFound, Message: "another is made", RetryAfter: 30 * time.Second},
+			aws:   func(w *sourceWorld) { delete(w.snapshots, secondID) },
+			known: secondID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonSnapshotNotFound, Message: "another is made", RetryAfter: 30 * time.Second},
 		},
 		"no parameter": {
 			reason: "somebody may publish it later", binding: byParameter(),
@@ -324,23 +329,27 @@ func TestNoSnapshotToBootWith(t *testing.T) {
 		},
 		"AWS is overloaded": {
 			reason: "nodes boot fine meanwhile, and nobody has to act", binding: byID(firstID),
-			aws:  func(w *sourceWorld) { w.fails["Describe"] = apiError("RequestLimitExceeded") },
-			want: binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "describing snapshot snap-0000000000000aaaa in us-west-2: RequestLimitExceeded", RetryAfter: 30 * time.Second},
+			aws:   func(w *sourceWorld) { w.fails["Describe"] = apiError("RequestLimitExceeded") },
+			known: firstID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "describing snapshot snap-0000000000000aaaa in us-west-2: RequestLimitExceeded", RetryAfter: 30 * time.Second},
 		},
 		"AWS is out of reach": {
 			reason: "the same", binding: byID(firstID),
-			aws:  func(w *sourceWorld) { w.fails["Describe"] = errors.New("dial tcp: i/o timeout") },
-			want: binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "i/o timeout", RetryAfter: 30 * time.Second},
+			aws:   func(w *sourceWorld) { w.fails["Describe"] = errors.New("dial tcp: i/o timeout") },
+			known: firstID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "i/o timeout", RetryAfter: 30 * time.Second},
 		},
 		"nobody knows our account": {
 			reason: "whether the owner is allowed cannot be told", binding: byID(firstID),
-			aws:  func(w *sourceWorld) { w.fails["Account"] = apiError("ServiceUnavailable") },
-			want: binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "asking whose account this is", RetryAfter: 30 * time.Second},
+			aws:   func(w *sourceWorld) { w.fails["Account"] = apiError("ServiceUnavailable") },
+			known: firstID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "asking whose account this is", RetryAfter: 30 * time.Second},
 		},
 		"fast restores are throttled": {
 			reason: "whether the rate is ignored cannot be told yet", binding: byID(firstID),
-			aws:  func(w *sourceWorld) { w.fails["FastRestores"] = apiError("RequestLimitExceeded") },
-			want: binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "fast restores of snapshot", RetryAfter: 30 * time.Second},
+			aws:   func(w *sourceWorld) { w.fails["FastRestores"] = apiError("RequestLimitExceeded") },
+			known: firstID,
+			want:  binding.Problem{Reason: v1alpha1.ReasonAWSError, Message: "fast restores of snapshot", RetryAfter: 30 * time.Second},
 		},
 	}
 	for name, tc := range cases {
@@ -353,8 +362,11 @@ func TestNoSnapshotToBootWith(t *testing.T) {
 				tc.aws(w)
 			}
 			got, problem, err := w.source.Wanted(t.Context(), tc.binding)
-			if problem == nil || err != nil || got.ID != "" {
+			if problem == nil || err != nil {
 				t.Fatalf("%s: got %+v, %v, %v", tc.reason, got, problem, err)
+			}
+			if got.ID != tc.known {
+				t.Errorf("%s: of the snapshot %q is known, want %q", tc.reason, got.ID, tc.known)
 			}
 			checkProblem(t, tc.reason, tc.want, problem)
 			if strings.Contains(problem.Message, "hunter2") {
