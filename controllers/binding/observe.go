@@ -11,6 +11,15 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
+// Source finds snapshots. A *Problem says why nodes cannot boot from one; an error is for trying again.
+type Source interface {
+	// Wanted returns the snapshot that the binding's spec asks for. With a problem it returns what is known of it, the
+	// ID if nothing else.
+	Wanted(ctx context.Context, b *v1alpha1.NodeClassBinding) (Snapshot, *Problem, error)
+	// ByID returns a snapshot that the binding's status names.
+	ByID(ctx context.Context, b *v1alpha1.NodeClassBinding, id string) (Snapshot, *Problem, error)
+}
+
 // facts are what a pass knows. Everything is read once, before anything is decided.
 type facts struct {
 	// snapshot is nil when the binding names one that does not exist.

@@ -37,6 +37,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Source finds the snapshots that bindings ask for.
+	Source Source
 	// EC2NodeClass is the target for Karpenter's EC2NodeClasses.
 	EC2NodeClass Target
 }
