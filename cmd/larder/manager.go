@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -21,8 +20,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
@@ -45,6 +42,7 @@ type managerFlags struct {
 	leaderElection bool
 	ebsPuts        float64
 	registriesFile string
+	snapshotOwners []string
 	collection     collectionFlags
 }
 
@@ -67,6 +65,7 @@ them. Its log, lines of JSON, goes to standard error.`,
 	set.BoolVar(&flags.leaderElection, "leader-elect", false, "work only while holding the lease, so that several replicas may run")
 	set.Float64Var(&flags.ebsPuts, "ebs-puts-per-second", ebs.DefaultPutsPerSecond, "blocks that all builds together send to AWS in a second, up to the account's quota for PutSnapshotBlock")
 	set.StringVar(&flags.registriesFile, "registries-file", "", "YAML file with mirrors, certificate authorities and plain HTTP of registries")
+	set.StringSliceVar(&flags.snapshotOwners, "allowed-snapshot-owners", nil, "ids of other AWS accounts whose snapshots NodeClassBindings may name, 12 digits each (default: only the operator's own account)")
 	set.BoolVar(&flags.collection.dryRun, "gc-dry-run", false, "say by events and a metric which snapshots would be deleted, and delete none that an object has once offered")
 	set.DurationVar(&flags.collection.exposedGrace, "gc-exposed-grace", collection.DefaultExposedGrace, "how long a snapshot stays after it was superseded that was copied, shared or published")
 	set.DurationVar(&flags.collection.orphanGrace, "gc-orphan-grace", collection.DefaultOrphanGrace, "how long a snapshot stays after its object was found to be gone")
@@ -75,6 +74,9 @@ them. Its log, lines of JSON, goes to standard error.`,
 
 func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	log.SetLogger(logger)
+	if err := checkOwners(flags.snapshotOwners); err != nil {
+		return err
+	}
 	config, namespace, err := kubernetesConfig(flags.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("loading the Kubernetes configuration: %w", err)
@@ -107,26 +109,19 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	if err := addProbes(manager); err != nil {
 		return err
 	}
-	if err := (&snapshotController{
+	snapshots := &snapshotController{
 		manager: manager, namespace: namespace, aws: awsConfig, putsPerSecond: flags.ebsPuts, registries: registries, collection: flags.collection,
-	}).add(ctx); err != nil {
+	}
+	if err := snapshots.add(ctx); err != nil {
 		return err
 	}
-	if err := addBindings(ctx, manager); err != nil {
+	bindings := &bindingController{
+		manager: manager, aws: awsConfig, home: snapshots.regions.of(awsConfig.Region), owners: flags.snapshotOwners,
+	}
+	if err := bindings.add(ctx); err != nil {
 		return err
 	}
 	return manager.Start(ctx)
-}
-
-func addBindings(ctx context.Context, manager ctrl.Manager) error {
-	return (&binding.Reconciler{
-		Client:       manager.GetClient(),
-		Reader:       manager.GetAPIReader(),
-		Recorder:     manager.GetEventRecorder("larder-binding"),
-		Clock:        clock.RealClock{},
-		Source:       &binding.SnapshotSource{Client: manager.GetClient()},
-		EC2NodeClass: &ec2nodeclass.Target{Client: manager.GetClient(), Reader: manager.GetAPIReader()},
-	}).SetupWithManager(ctx, manager)
 }
 
 func addProbes(manager ctrl.Manager) error {

@@ -55,7 +55,7 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane) {
 	}
 	reconciler := &binding.Reconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("larder"), Clock: clock.RealClock{},
-		Source:       &binding.SnapshotSource{Client: mgr.GetClient()},
+		Source:       sourceOf(mgr.GetClient(), mgr.GetClient(), clock.RealClock{}),
 		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader()},
 	}
 	if err := reconciler.SetupWithManager(t.Context(), mgr); err != nil {

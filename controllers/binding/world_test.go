@@ -88,7 +88,7 @@ func (w *world) restart() {
 		},
 	})
 	w.reconciler = &binding.Reconciler{Client: operator, Reader: operator, Recorder: w.events, Clock: w.clock,
-		Source: &binding.SnapshotSource{Client: operator}, EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator}}
+		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator}}
 }
 
 func (w *world) first(verb string, object any, then func() error) error {

@@ -21,8 +21,10 @@ type CredentialsError struct {
 
 // Error says what to do, then what the providers answered.
 func (e *CredentialsError) Error() string {
-	return fmt.Sprintf("no usable AWS credentials: give the service account an IAM role (EKS Pod Identity or IRSA), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %v", e.Err)
+	return noCredentials + e.Err.Error()
 }
+
+const noCredentials = "no usable AWS credentials: give the service account an IAM role (EKS Pod Identity or IRSA), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: "
 
 // Unwrap returns the provider's error.
 func (e *CredentialsError) Unwrap() error { return e.Err }
@@ -79,7 +81,7 @@ type Identity struct {
 // Identify asks STS who we are. It needs no permission, so an error means wrong or missing credentials, or
 // an endpoint that cannot be reached.
 func Identify(ctx context.Context, cfg aws.Config) (Identity, error) {
-	caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	caller, err := sts.NewFromConfig(ForControl(cfg)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking AWS STS in %s who we are: %w", cfg.Region, err)
 	}

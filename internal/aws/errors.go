@@ -221,6 +221,28 @@ func IsCall(err error) bool {
 	return errors.As(err, &operation) || errors.As(err, &api) || errors.As(err, &missing)
 }
 
+// Words returns what AWS itself says in an error, or why there was no answer. It is the same at each try: the SDK's text
+// of an answer has the request's id in it.
+func Words(err error) string {
+	var missing *CredentialsError
+	if errors.As(err, &missing) {
+		return noCredentials + Words(missing.Err)
+	}
+	var api smithy.APIError
+	var operation *smithy.OperationError
+	switch {
+	case errors.As(err, &api):
+	case errors.As(err, &operation):
+		return operation.Err.Error()
+	default:
+		return err.Error()
+	}
+	if api.ErrorMessage() == "" {
+		return api.ErrorCode()
+	}
+	return api.ErrorCode() + ": " + api.ErrorMessage()
+}
+
 func hasCode(err error, codes []string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())

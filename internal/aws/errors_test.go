@@ -108,3 +108,25 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		err    error
+		want   string
+	}{
+		"an answer":             {"the SDK adds the request's id, which is another each time", response(403, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You may not."}), "UnauthorizedOperation: You may not."},
+		"an answer of one word": {"a code says something already", response(400, api("ParameterNotFound")), "ParameterNotFound"},
+		"no answer":             {"the caller says what was asked", &smithy.OperationError{ServiceID: "EC2", OperationName: "DescribeSnapshots", Err: errors.New("dial tcp: i/o timeout")}, "dial tcp: i/o timeout"},
+		"no call of the SDK's":  {"there is nothing to leave out", errors.New("no Region"), "describing: no Region"},
+		"no credentials": {"what to do about it stays", &larderaws.CredentialsError{Err: response(403, &smithy.GenericAPIError{Code: "AccessDenied", Message: "No."})},
+			(&larderaws.CredentialsError{Err: errors.New("AccessDenied: No.")}).Error()},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := larderaws.Words(fmt.Errorf("describing: %w", c.err)); got != c.want {
+				t.Errorf("%s: got %q, want %q", c.reason, got, c.want)
+			}
+		})
+	}
+}

@@ -57,6 +57,9 @@ func (s *Server) readable(region, id string) (*snapshot, error) {
 	if state, _ := s.stateOf(found); state != stateCompleted {
 		return nil, validation("INVALID_SNAPSHOT_ID", "The snapshot %s is %s, not completed.", id, state)
 	}
+	if found.archived {
+		return nil, validation("INVALID_SNAPSHOT_ID", "The snapshot %s is archived.", id)
+	}
 	return found, nil
 }
 

@@ -158,6 +158,8 @@ func (s *Server) inherit(child *snapshot, parentID string) error {
 		return otherAccount(parentID)
 	case state != stateCompleted:
 		return validation("INVALID_SNAPSHOT_ID", "The parent snapshot %s is %s, not completed.", parentID, state)
+	case parent.archived:
+		return validation("INVALID_SNAPSHOT_ID", "The parent snapshot %s is archived.", parentID)
 	case parent.size > child.size:
 		return validation("INVALID_VOLUME_SIZE", "The parent snapshot %s has %d GiB, more than %d.", parentID, parent.size, child.size)
 	case s.options.EncryptByDefault && !parent.encrypted:

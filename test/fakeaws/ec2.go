@@ -107,13 +107,16 @@ func (s *Server) chosen(region string, in *ec2.DescribeSnapshotsInput) ([]*snaps
 		return nil, err
 	}
 	for _, id := range in.SnapshotIds {
+		if known, ok := s.snapshots[id]; ok && known.region == region && !s.accessible(known) {
+			continue
+		}
 		if err := s.exists(region, id); err != nil {
 			return nil, err
 		}
 	}
 	var chosen []*snapshot
 	for _, one := range s.inOrder() {
-		if one.region != region {
+		if one.region != region || !s.accessible(one) {
 			continue
 		}
 		owned := len(in.OwnerIds) == 0 || slices.Contains(in.OwnerIds, one.owner) || one.owner == s.options.AccountID && slices.Contains(in.OwnerIds, "self")
@@ -158,11 +161,13 @@ func (s *Server) passes(one *snapshot, filters []types.Filter) (bool, error) {
 		name := aws.ToString(filter.Name)
 		switch key, isTag := strings.CutPrefix(name, "tag:"); {
 		case isTag:
-			if value, ok := one.tags[key]; ok {
+			if value, ok := one.tags[key]; ok && one.owner == s.options.AccountID {
 				values = []string{value}
 			}
 		case name == "tag-key":
-			values = slices.Collect(maps.Keys(one.tags))
+			if one.owner == s.options.AccountID {
+				values = slices.Collect(maps.Keys(one.tags))
+			}
 		case name == "status":
 			values = []string{state}
 		case name == "snapshot-id":
@@ -201,9 +206,11 @@ func (s *Server) describe(one *snapshot) snapshotAnswer {
 		Description:  one.description,
 		Encrypted:    one.encrypted,
 		KMSKeyID:     one.kmsKeyID,
-		StorageTier:  "standard",
+		StorageTier:  map[bool]string{true: "archive", false: "standard"}[one.archived],
 	}
-	described.Tags = tagAnswers(one.tags)
+	if one.owner == s.options.AccountID {
+		described.Tags = tagAnswers(one.tags)
+	}
 	return described
 }
 

@@ -24,8 +24,10 @@ type Snapshot struct {
 	Encrypted  bool
 	// KMSKeyID is the key's ARN.
 	KMSKeyID string
-	// SharedWith are account ids in order.
+	// SharedWith are account ids in order. One of another Owner is known to us only if it is shared with us.
 	SharedWith []string
+	// Archived tells that it is in the archive tier.
+	Archived bool
 	// Written is the number of blocks that were put.
 	Written int
 }
@@ -51,6 +53,7 @@ func (s *Server) Snapshots() []Snapshot {
 			Encrypted:   one.encrypted,
 			KMSKeyID:    one.kmsKeyID,
 			SharedWith:  slices.Sorted(maps.Keys(one.sharedWith)),
+			Archived:    one.archived,
 			Written:     len(one.written),
 		})
 	}
@@ -71,6 +74,7 @@ func (s *Server) AddSnapshot(given Snapshot) string {
 	added.hidden = 0
 	added.size = max(1, given.VolumeSize)
 	added.description = given.Description
+	added.archived = given.Archived
 	added.encrypted = given.Encrypted
 	added.kmsKeyID = given.KMSKeyID
 	if added.encrypted && added.kmsKeyID == "" {
@@ -98,6 +102,18 @@ func (s *Server) SetOwner(id, account string) bool {
 	found, ok := s.snapshots[id]
 	if ok {
 		found.owner = account
+		found.sharedWith[s.options.AccountID] = true
+	}
+	return ok
+}
+
+// Archive moves a snapshot to the archive tier, or back from there, at once.
+func (s *Server) Archive(id string, archived bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.snapshots[id]
+	if ok {
+		found.archived = archived
 	}
 	return ok
 }

@@ -18,7 +18,7 @@ func TestAddedSnapshotsAreAsIfMade(t *testing.T) {
 	old := epoch.Add(-40 * 24 * time.Hour)
 	want := fakeaws.Snapshot{
 		Region: "eu-west-1", Owner: "444455556666", Tags: map[string]string{"a": "1"}, StartTime: old, VolumeSize: 20,
-		Encrypted: true, KMSKeyID: "arn:aws:kms:eu-west-1:444455556666:key/k", Description: "old", SharedWith: []string{"777788889999"},
+		Encrypted: true, KMSKeyID: "arn:aws:kms:eu-west-1:444455556666:key/k", Description: "old", SharedWith: []string{"111122223333", "777788889999"},
 	}
 	want.ID = a.AddSnapshot(want)
 	want.State = "completed"

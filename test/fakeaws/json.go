@@ -38,7 +38,9 @@ var jsonActions = func() map[string]action {
 	add(jsonAction(store, ssmschemas.DeleteParameter, (*Server).deleteParameter, "Name"))
 	add(jsonAction(store, ssmschemas.AddTagsToResource, (*Server).addTagsToResource, "ResourceType", "ResourceId", "Tags"))
 	add(jsonAction(store, ssmschemas.ListTagsForResource, (*Server).listTagsForResource, "ResourceType", "ResourceId"))
-	add(jsonAction(jsonAPI{"kms", kmsschemas.TrentService}, kmsschemas.DescribeKey, (*Server).describeKey, "KeyId"))
+	keys := jsonAPI{"kms", kmsschemas.TrentService}
+	add(jsonAction(keys, kmsschemas.DescribeKey, (*Server).describeKey, "KeyId"))
+	add(jsonAction(keys, kmsschemas.ListGrants, (*Server).listGrants, "KeyId", "Limit", "Marker"))
 	add(jsonAction(jsonAPI{"ecr", ecrschemas.AmazonEC2ContainerRegistry_V20150921}, ecrschemas.GetAuthorizationToken, (*Server).getAuthorizationToken))
 	target, public := jsonAction(jsonAPI{"ecr-public", publicschemas.SpencerFrontendService}, publicschemas.GetAuthorizationToken, (*Server).getPublicAuthorizationToken)
 	public.name = publicTokenAction

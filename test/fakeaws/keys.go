@@ -40,6 +40,8 @@ type Key struct {
 	Manager string
 	// Aliases begin with "alias/".
 	Aliases []string
+	// Grantees are principals with a grant for the key, one each.
+	Grantees []string
 }
 
 // AddKey makes a key, or replaces the one of the same ARN, and returns its ARN.
@@ -58,7 +60,7 @@ func (s *Server) AddKey(key Key) string {
 	if key.Manager == "" {
 		key.Manager = ManagerCustomer
 	}
-	key.Aliases = slices.Clone(key.Aliases)
+	key.Aliases, key.Grantees = slices.Clone(key.Aliases), slices.Clone(key.Grantees)
 	s.keys[key.ARN] = key
 	return key.ARN
 }

@@ -57,6 +57,8 @@ type snapshot struct {
 	sharedWith map[string]bool
 	// restores are its fast snapshot restores by their zones.
 	restores map[string]restore
+	// archived is in a tier that no volume is made from.
+	archived bool
 	// failure is why it is in state error.
 	failure string
 	// hidden is how many more calls are told that it does not exist.
@@ -122,10 +124,15 @@ func (snapshot *snapshot) block(index int32) (digest, bool) {
 
 func (snapshot *snapshot) blockCount() int64 { return snapshot.size * (1 << 30 / blockSize) }
 
-// visible returns a snapshot of a Region unless it is absent or too new to be seen.
+// accessible tells whether our account owns a snapshot, or has it shared with it.
+func (s *Server) accessible(one *snapshot) bool {
+	return one.owner == s.options.AccountID || one.sharedWith[s.options.AccountID]
+}
+
+// visible returns a snapshot of a Region unless it is absent, another account's, or too new to be seen.
 func (s *Server) visible(region, id string) (*snapshot, bool) {
 	found, ok := s.snapshots[id]
-	if !ok || found.region != region {
+	if !ok || found.region != region || !s.accessible(found) {
 		return nil, false
 	}
 	if found.hidden > 0 {

@@ -41,6 +41,9 @@ func (s *Server) copySnapshot(region string, in *ec2.CopySnapshotInput) (any, er
 		if state, _ := s.stateOf(source); state != stateCompleted {
 			return nil, ec2Error("IncorrectState", "Snapshot '%s' is not 'completed'.", source.id)
 		}
+		if source.archived {
+			return nil, ec2Error("IncorrectState", "Snapshot '%s' is archived.", source.id)
+		}
 	}
 	copied := s.newSnapshot(region)
 	copied.description = aws.ToString(in.Description)

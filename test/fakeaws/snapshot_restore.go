@@ -151,6 +151,9 @@ func (s *Server) enableRestore(target *snapshot, zone string) *apiError {
 	if state, _ := s.stateOf(target); state != stateCompleted {
 		return ec2Error("IncorrectState", "Snapshot '%s' is not 'completed'.", target.id)
 	}
+	if target.archived {
+		return ec2Error("IncorrectState", "Snapshot '%s' is archived.", target.id)
+	}
 	if before, ok := target.restores[zone]; ok {
 		switch s.restoreState(before) {
 		case types.FastSnapshotRestoreStateCodeDisabled:

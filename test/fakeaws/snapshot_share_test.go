@@ -18,7 +18,7 @@ func TestShareRefuses(t *testing.T) {
 	plain := a.AddSnapshot(fakeaws.Snapshot{SharedWith: []string{"777788889999"}})
 	defaultKey := a.AddSnapshot(fakeaws.Snapshot{Encrypted: true})
 	ownKey := a.AddSnapshot(fakeaws.Snapshot{Encrypted: true, KMSKeyID: customer})
-	foreign := a.AddSnapshot(fakeaws.Snapshot{Owner: "444455556666"})
+	foreign := a.AddSnapshot(fakeaws.Snapshot{Owner: "444455556666", SharedWith: []string{"111122223333"}})
 	var many []string
 	for number := range 501 {
 		many = append(many, fmt.Sprintf("%012d", number))
@@ -58,7 +58,7 @@ func TestShareRefuses(t *testing.T) {
 	for _, snapshot := range a.Snapshots() {
 		got[snapshot.ID] = snapshot.SharedWith
 	}
-	want := map[string][]string{plain: {"777788889999"}, defaultKey: nil, ownKey: {"444455556666"}, foreign: nil}
+	want := map[string][]string{plain: {"777788889999"}, defaultKey: nil, ownKey: {"444455556666"}, foreign: {"111122223333"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("shares (-want +got):\n%s", diff)
 	}

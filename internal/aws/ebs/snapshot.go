@@ -41,6 +41,8 @@ type Snapshot struct {
 	KMSKeyID   string
 	// OwnerID is the twelve-digit id of the account that owns it.
 	OwnerID string
+	// Archived tells that it is in the archive tier: no volume can be made of it until it is restored.
+	Archived bool
 }
 
 // Find returns our account's snapshots that carry all of these tags, the oldest first. The list is eventually
@@ -124,5 +126,6 @@ func snapshotOf(s types.Snapshot) Snapshot {
 		Encrypted:    aws.ToBool(s.Encrypted),
 		KMSKeyID:     aws.ToString(s.KmsKeyId),
 		OwnerID:      aws.ToString(s.OwnerId),
+		Archived:     s.StorageTier == types.StorageTierArchive,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -26,6 +28,11 @@ const (
 	TagAttempt = "larder.dev/attempt"
 	// TagObjectName is the name of the ImageCacheSnapshot, for people: the UID is what counts.
 	TagObjectName = "larder.dev/object-name"
+	// TagFormat, TagPlatforms and TagStoredBytes are what ContentsOf reads: whoever binds the snapshot in another cluster
+	// knows no more of it.
+	TagFormat      = "larder.dev/format"
+	TagPlatforms   = "larder.dev/platforms"
+	TagStoredBytes = "larder.dev/stored-bytes"
 	// TagSourceID is on a copy the id of the snapshot that it was made of, in whatever Region that is.
 	TagSourceID = "larder.dev/source-snapshot-id"
 )
@@ -42,6 +49,44 @@ const (
 	// TagRetained says that its object was deleted and left it to people.
 	TagRetained = "larder.dev/retained"
 )
+
+// Contents is what a snapshot's tags say of the volume. AWS shows them to the snapshot's owner only.
+type Contents struct {
+	// Format is the layout of the volume; empty when it is not known.
+	Format string
+	// Platforms are those whose images it holds, as "linux/amd64", sorted; nil when they are not known.
+	Platforms []string
+	// StoredBytes are in use on the volume; 0 when that is not known.
+	StoredBytes int64
+}
+
+// Tags returns what is known of the contents as tags. AWS takes letters, digits, spaces and _.:/=+-@ in all its services:
+// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+func (c Contents) Tags() map[string]string {
+	tags := map[string]string{}
+	if c.Format != "" {
+		tags[TagFormat] = c.Format
+	}
+	if len(c.Platforms) > 0 {
+		tags[TagPlatforms] = strings.Join(slices.Compact(slices.Sorted(slices.Values(c.Platforms))), " ")
+	}
+	if c.StoredBytes > 0 {
+		tags[TagStoredBytes] = strconv.FormatInt(c.StoredBytes, 10)
+	}
+	return tags
+}
+
+// ContentsOf reads what Tags wrote. A value that Tags does not write counts as not known.
+func ContentsOf(tags map[string]string) Contents {
+	found := Contents{Format: tags[TagFormat]}
+	if platforms := strings.Fields(tags[TagPlatforms]); len(platforms) > 0 {
+		found.Platforms = platforms
+	}
+	if stored, err := strconv.ParseInt(tags[TagStoredBytes], 10, 64); err == nil {
+		found.StoredBytes = max(stored, 0)
+	}
+	return found
+}
 
 // Tag adds tags to a snapshot of our account, or gives the ones it has other values. AWS allows 50 in all, with
 // keys of up to 127 and values of up to 255 characters.

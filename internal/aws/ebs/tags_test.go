@@ -65,3 +65,33 @@ func TestTagRefused(t *testing.T) {
 		t.Errorf("no snapshot: %v", err)
 	}
 }
+
+func TestContentsComeBackFromTags(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		given  ebs.Contents
+		tags   map[string]string
+		want   ebs.Contents
+	}{
+		"all": {"platforms are in order, each once",
+			ebs.Contents{Format: "Bottlerocket", Platforms: []string{"linux/arm64", "linux/amd64", "linux/arm64"}, StoredBytes: 1 << 40},
+			map[string]string{"larder.dev/format": "Bottlerocket", "larder.dev/platforms": "linux/amd64 linux/arm64", "larder.dev/stored-bytes": "1099511627776"},
+			ebs.Contents{Format: "Bottlerocket", Platforms: []string{"linux/amd64", "linux/arm64"}, StoredBytes: 1 << 40}},
+		"nothing": {"what is not known has no tag", ebs.Contents{}, map[string]string{}, ebs.Contents{}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			tags := c.given.Tags()
+			if diff := cmp.Diff(c.tags, tags); diff != "" {
+				t.Errorf("%s: tags (-want +got):\n%s", c.reason, diff)
+			}
+			if diff := cmp.Diff(c.want, ebs.ContentsOf(tags)); diff != "" {
+				t.Errorf("%s: contents (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+	spoilt := map[string]string{ebs.TagPlatforms: "  ", ebs.TagStoredBytes: "-1"}
+	if diff := cmp.Diff(ebs.Contents{}, ebs.ContentsOf(spoilt)); diff != "" {
+		t.Errorf("tags that a person spoilt (-want +got):\n%s", diff)
+	}
+}

@@ -1,10 +1,11 @@
-// Package kms asks KMS whether a key is there and can be used, before a snapshot is made or copied with it: AWS
-// takes a key that it cannot use without a word, and the snapshot ends in error later.
+// Package kms asks KMS whether a key is there and can be used, before a snapshot is made, copied or bound with it: AWS
+// takes a key that it cannot use without a word, and the snapshot ends in error later, or the nodes do.
 package kms
 
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -49,4 +50,36 @@ func (c *Client) Describe(ctx context.Context, keyID string) (Key, error) {
 		State:      string(answer.KeyMetadata.KeyState),
 		AWSManaged: answer.KeyMetadata.KeyManager == types.KeyManagerTypeAws,
 	}, nil
+}
+
+const (
+	// grantsPerPage is the most that ListGrants takes.
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
+	grantsPerPage = 100
+	// maxGrantPages bounds the calls for one key: EBS adds a grant for each attached volume, up to a quota of 50,000.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
+	maxGrantPages = 50
+)
+
+// Grantees returns the principals that a key has grants for, in order and each once. They are nil for a key with more
+// than 5,000 grants, of which a part would tell nothing.
+func (c *Client) Grantees(ctx context.Context, keyARN string) ([]string, error) {
+	grantees := []string{}
+	pages := kms.NewListGrantsPaginator(c.kms, &kms.ListGrantsInput{KeyId: aws.String(keyARN), Limit: aws.Int32(grantsPerPage)})
+	for read := 0; pages.HasMorePages(); read++ {
+		if read == maxGrantPages {
+			return nil, nil
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing the grants of KMS key %s: %w", keyARN, err)
+		}
+		for _, grant := range page.Grants {
+			if grant.GranteePrincipal != nil {
+				grantees = append(grantees, *grant.GranteePrincipal)
+			}
+		}
+	}
+	slices.Sort(grantees)
+	return slices.Compact(grantees), nil
 }

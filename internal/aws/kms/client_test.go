@@ -1,6 +1,7 @@
 package kms_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,5 +59,55 @@ func TestDescribeMayNot(t *testing.T) {
 	server := fakeaws.NewForTest(t, fakeaws.Options{Denied: []string{"DescribeKey"}})
 	if _, err := kms.New(server.Config()).Describe(t.Context(), keyID); larderaws.Classify(err) != larderaws.Stalled || !larderaws.IsAccessDenied(err) {
 		t.Errorf("error %v is not for a person", err)
+	}
+}
+
+func TestGrantees(t *testing.T) {
+	principals := func(count int) []string {
+		all := []string{}
+		for number := range count {
+			all = append(all, fmt.Sprintf("arn:aws:iam::111122223333:role/%05d", number))
+		}
+		return all
+	}
+	cases := map[string]struct {
+		reason string
+		given  []string
+		want   []string
+		calls  int
+	}{
+		"none":           {"that is known too", nil, []string{}, 1},
+		"one thrice":     {"each has a grant for each volume", []string{"b", "a", "b", "b"}, []string{"a", "b"}, 1},
+		"several pages":  {"a page has a hundred", principals(250), principals(250), 3},
+		"all there may":  {"the last of the pages that are read", principals(5000), principals(5000), 50},
+		"more than that": {"a part would tell nothing", principals(5001), nil, 50},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			server := fakeaws.NewForTest(t, fakeaws.Options{})
+			arn := server.AddKey(fakeaws.Key{ID: keyID, Grantees: c.given})
+			got, err := kms.New(server.Config()).Grantees(t.Context(), arn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+			if calls := server.Calls("ListGrants"); calls != c.calls {
+				t.Errorf("%s: %d calls, want %d", c.reason, calls, c.calls)
+			}
+		})
+	}
+}
+
+func TestGranteesRefused(t *testing.T) {
+	server := fakeaws.NewForTest(t, fakeaws.Options{Denied: []string{"ListGrants"}})
+	arn := server.AddKey(fakeaws.Key{ID: keyID})
+	if _, err := kms.New(server.Config()).Grantees(t.Context(), arn); !larderaws.IsAccessDenied(err) {
+		t.Errorf("error %v, want a refusal", err)
+	}
+	open := fakeaws.NewForTest(t, fakeaws.Options{})
+	if _, err := kms.New(open.Config()).Grantees(t.Context(), arn); !larderaws.IsNotFound(err) {
+		t.Errorf("error %v, want one for a key that does not exist", err)
 	}
 }

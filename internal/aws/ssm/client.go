@@ -33,9 +33,9 @@ type Parameter struct {
 
 // Get returns a parameter. For one that does not exist the error is one for which IsNotFound of internal/aws holds.
 func (c *Client) Get(ctx context.Context, name string) (Parameter, error) {
-	found, err := c.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name)})
+	value, err := c.Value(ctx, name)
 	if err != nil {
-		return Parameter{}, fmt.Errorf("reading SSM parameter %s: %w", name, err)
+		return Parameter{}, err
 	}
 	tags, err := c.ssm.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
 		ResourceType: types.ResourceTypeForTaggingParameter,
@@ -44,11 +44,21 @@ func (c *Client) Get(ctx context.Context, name string) (Parameter, error) {
 	if err != nil {
 		return Parameter{}, fmt.Errorf("reading the tags of SSM parameter %s: %w", name, err)
 	}
-	result := Parameter{Value: aws.ToString(found.Parameter.Value), Tags: map[string]string{}}
+	result := Parameter{Value: value, Tags: map[string]string{}}
 	for _, tag := range tags.TagList {
 		result.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	return result, nil
+}
+
+// Value returns a parameter's value alone, which takes no permission for its tags. That of a SecureString stays
+// encrypted. For a parameter that does not exist the error is one for which IsNotFound of internal/aws holds.
+func (c *Client) Value(ctx context.Context, name string) (string, error) {
+	found, err := c.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name)})
+	if err != nil {
+		return "", fmt.Errorf("reading SSM parameter %s: %w", name, err)
+	}
+	return aws.ToString(found.Parameter.Value), nil
 }
 
 // Create makes a parameter. If the name is taken, nothing is changed and the error is one for which IsAlreadyExists

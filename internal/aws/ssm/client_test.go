@@ -67,6 +67,18 @@ func check(t *testing.T, client *ssm.Client, want ssm.Parameter) {
 	}
 }
 
+// TestValueAlone: who only reads what another account's pipeline published has no business with its tags.
+func TestValueAlone(t *testing.T) {
+	server := fakeaws.NewForTest(t, fakeaws.Options{Denied: []string{"ListTagsForResource"}})
+	server.AddParameter(fakeaws.Parameter{Name: name, Value: "snap-1", Tags: tags})
+	if got, err := clientOf(server).Value(t.Context(), name); err != nil || got != "snap-1" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := clientOf(server).Value(t.Context(), name+"-2"); !larderaws.IsNotFound(err) {
+		t.Errorf("error %v, want one for a parameter that does not exist", err)
+	}
+}
+
 func TestCreateLeavesAnothersParameter(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
