@@ -53,8 +53,13 @@ func Indexes() map[string]client.IndexerFunc {
 			return nil
 		},
 		indexTarget: func(object client.Object) []string {
-			kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))
-			return []string{kind + "/" + name}
+			binding := object.(*v1alpha1.NodeClassBinding)
+			kind, name := targetOf(binding)
+			targets := []string{kind + "/" + name}
+			if derive := binding.Spec.Target.EC2NodeClass.Derive; derive != nil {
+				targets = append(targets, kind+"/"+derive.Name)
+			}
+			return targets
 		},
 	}
 }

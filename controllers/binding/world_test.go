@@ -31,6 +31,7 @@ import (
 var (
 	classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
 	claimKind = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
+	poolKind  = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}
 )
 
 const device = "/dev/xvdb"
@@ -53,7 +54,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 		t.Fatal(err)
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []schema.GroupVersionKind{classKind, claimKind,
+	for _, kind := range []schema.GroupVersionKind{classKind, claimKind, poolKind,
 		v1alpha1.GroupVersion.WithKind("NodeClassBinding"), v1alpha1.GroupVersion.WithKind("ImageCacheSnapshot")} {
 		mapper.Add(kind, meta.RESTScopeRoot)
 	}

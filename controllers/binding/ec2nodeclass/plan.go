@@ -28,14 +28,15 @@ type write struct {
 }
 
 // Plan implements binding.Observation.
-func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, _ time.Time) binding.Plan {
+func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, now time.Time) binding.Plan {
 	if o.class == nil {
 		return binding.Plan{Problem: o.problem}
 	}
 	device := &b.Spec.Target.EC2NodeClass.Device
 	devices := devicesOf(o.class)
 	owner := lastWriter(o.class)
-	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName()), Pools: o.pools()}
+	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName())}
+	plan.Pools, plan.Health = o.nodes(b, now)
 	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
 		return plan
 	}

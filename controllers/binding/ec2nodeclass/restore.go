@@ -17,7 +17,7 @@ func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) b
 
 // PlanEnd implements binding.Observation. Without a class, or without a record on it, nothing of Larder's is left.
 // A device that somebody changed since is theirs: only the record of it goes.
-func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, _ time.Time) binding.Plan {
+func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
 	if o.class == nil {
 		if o.problem.Stalled {
 			return binding.Plan{Problem: o.problem}
@@ -45,7 +45,7 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, _ time.Time) binding
 	}
 	plan := binding.Plan{Write: w}
 	if !reflect.DeepEqual(devices, next) {
-		plan.Pools = o.pools()
+		plan.Pools, _ = o.nodes(b, now)
 	}
 	return plan
 }

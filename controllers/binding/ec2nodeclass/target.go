@@ -8,8 +8,6 @@ package ec2nodeclass
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,17 +18,15 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
 )
 
 // What the target needs of Karpenter's kinds.
 //
 // +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=karpenter.sh,resources=nodeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups=karpenter.sh,resources=nodeclaims;nodepools,verbs=get;list;watch
 
-var (
-	classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
-	claimKind = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
-)
+var classKind = fleet.ClassKind
 
 const (
 	// kindRetry is how soon a missing kind, and deniedRetry how soon a denied request, is tried again: no watch tells
@@ -40,8 +36,8 @@ const (
 	// conflictRetry leaves the writer that was faster the time to finish.
 	conflictRetry = time.Second
 
-	// poolLabel names a NodeClaim's NodePool: sigs.k8s.io/karpenter, pkg/apis/v1/labels.go.
-	poolLabel = "karpenter.sh/nodepool"
+	// defaultTrial is the default of spec.rollout.rollback.after, for bindings from before it.
+	defaultTrial = 10 * time.Minute
 )
 
 // Target reads and writes EC2NodeClasses. It implements binding.Target.
@@ -58,8 +54,8 @@ type observation struct {
 	// class is nil when it could not be read; problem says why.
 	class   *unstructured.Unstructured
 	problem *binding.Problem
-	// claims counts the class's NodeClaims by NodePool. They are read only when the strategy spares them.
-	claims map[string]int
+	// fleet is what Karpenter runs of the class that is written.
+	fleet fleet.Fleet
 }
 
 // Observe implements binding.Target.
@@ -78,49 +74,51 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 	case err != nil:
 		return nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
 	}
-	o := &observation{class: class}
-	if b.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly {
-		o.claims, err = t.countClaims(ctx, name)
-	}
+	running, err := t.readFleet(ctx, name, class)
 	if apierrors.IsForbidden(err) {
 		return &observation{problem: unreadable(name, err)}, nil
+	} else if err != nil {
+		return nil, err
 	}
-	return o, err
+	return &observation{class: class, fleet: running}, nil
 }
 
-func (o *observation) pools() []binding.Pool {
-	var pools []binding.Pool
-	for _, name := range slices.Sorted(maps.Keys(o.claims)) {
-		pools = append(pools, binding.Pool{Name: name, Outdated: o.claims[name], Staying: o.claims[name]})
+// readFleet reads what Karpenter runs of a class, which is nil when it does not exist.
+func (t *Target) readFleet(ctx context.Context, name string, class *unstructured.Unstructured) (fleet.Fleet, error) {
+	claims, err := t.list(ctx, fleet.ClaimKind)
+	if err != nil {
+		return fleet.Fleet{}, fmt.Errorf("listing the NodeClaims of EC2NodeClass %s: %w", name, err)
 	}
-	return pools
+	pools, err := t.list(ctx, fleet.PoolKind)
+	if err != nil {
+		return fleet.Fleet{}, fmt.Errorf("listing the NodePools of EC2NodeClass %s: %w", name, err)
+	}
+	return fleet.Of(name, class, claims, pools), nil
 }
 
-// countClaims counts by NodePool. Without the kind there are no nodes.
-func (t *Target) countClaims(ctx context.Context, class string) (map[string]int, error) {
+// list returns none of a kind that the API server does not have.
+func (t *Target) list(ctx context.Context, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(claimKind.GroupVersion().WithKind(claimKind.Kind + "List"))
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
 	if err := t.Reader.List(ctx, list); meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("listing the NodeClaims of EC2NodeClass %s: %w", class, err)
+		return nil, err
 	}
-	claims := map[string]int{}
-	for i := range list.Items {
-		if classOf(&list.Items[i]) == class {
-			claims[list.Items[i].GetLabels()[poolLabel]]++
-		}
-	}
-	return claims, nil
+	return list.Items, nil
 }
 
-// classOf returns the EC2NodeClass that a NodeClaim was made from; empty when it is of another kind.
-func classOf(claim *unstructured.Unstructured) string {
-	ref, _, _ := unstructured.NestedStringMap(claim.Object, "spec", "nodeClassRef")
-	if ref["group"] != classKind.Group || ref["kind"] != classKind.Kind {
-		return ""
+// nodes returns the part of a plan that tells of the nodes.
+func (o *observation) nodes(b *v1alpha1.NodeClassBinding, now time.Time) ([]binding.Pool, binding.Health) {
+	var applied time.Time
+	if b.Status.AppliedTime != nil {
+		applied = b.Status.AppliedTime.Time
 	}
-	return ref["name"]
+	after := defaultTrial
+	if b.Spec.Rollout.Rollback.After != nil {
+		after = b.Spec.Rollout.Rollback.After.Duration
+	}
+	return o.fleet.Pools(applied), o.fleet.Health(applied, after, now)
 }
 
 func kindMissing() *binding.Problem {
@@ -143,7 +141,7 @@ func classMissing(name string) *binding.Problem {
 func unreadable(name string, err error) *binding.Problem {
 	return &binding.Problem{
 		Reason:     v1alpha1.ReasonTargetUnreadable,
-		Message:    fmt.Sprintf("the operator may not read EC2NodeClass %s or its NodeClaims: extend its role; %v", name, err),
+		Message:    fmt.Sprintf("the operator may not read EC2NodeClass %s, its NodeClaims or its NodePools: extend its role; %v", name, err),
 		RetryAfter: deniedRetry,
 		Stalled:    true,
 		Cause:      err,

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
 )
 
 // discoveryInterval is how often a kind that the API server does not serve is asked for again.
@@ -39,30 +40,37 @@ type watcher struct {
 	controller controller.Controller
 }
 
-// begin watches NodeClaims before classes. A pass that saw a NodeClaim which was gone before its watch began would never
-// hear of it; but each class is announced when its own watch begins, and so all bindings are looked at once more.
+// begin watches NodeClaims and NodePools before classes. A pass that saw a NodeClaim which was gone before its watch began
+// would never hear of it; but each class is announced when its own watch begins, and so all bindings are looked at once more.
 func (w watcher) begin(ctx context.Context) error {
-	if !w.waitUntilServed(ctx, claimKind) {
-		return nil
+	kinds := []watched{
+		{fleet.ClaimKind, w.ofObject(fleet.ClassOfClaim), onUpdate(fleet.ClaimChanged)},
+		{fleet.PoolKind, w.ofObject(fleet.ClassOfPool), onUpdate(fleet.PoolChanged)},
+		{classKind, w.ofObject((*unstructured.Unstructured).GetName), predicate.Funcs{}},
 	}
-	claims := kindObject(claimKind)
-	// GetInformer returns when the informer is in step, or when the manager stops.
-	if _, err := w.mgr.GetCache().GetInformer(ctx, claims); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("watching NodeClaims: %w", err)
+	for _, kind := range kinds {
+		if !w.waitUntilServed(ctx, kind.GroupVersionKind) {
+			return nil
+		}
+		if err := w.watch(ctx, kind); err != nil {
+			return fmt.Errorf("watching %ss: %w", kind.Kind, err)
+		}
 	}
-	// A NodeClaim never changes its class, so only its coming and going counts.
-	comingAndGoing := predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
-	if err := w.watch(claims, w.ofClaim, comingAndGoing); err != nil {
-		return fmt.Errorf("watching NodeClaims: %w", err)
-	}
-	if !w.waitUntilServed(ctx, classKind) {
-		return nil
-	}
-	if err := w.watch(kindObject(classKind), w.ofClass); err != nil {
-		return fmt.Errorf("watching EC2NodeClasses: %w", err)
-	}
-	ctrl.LoggerFrom(ctx).Info("Watching Karpenter's EC2NodeClasses and NodeClaims")
+	ctrl.LoggerFrom(ctx).Info("Watching Karpenter's EC2NodeClasses, NodeClaims and NodePools")
 	return nil
+}
+
+// watched is a kind, the bindings that one of its objects concerns, and which of its events count.
+type watched struct {
+	schema.GroupVersionKind
+	requests handler.MapFunc
+	which    predicate.Predicate
+}
+
+func onUpdate(changed func(before, after *unstructured.Unstructured) bool) predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(update event.UpdateEvent) bool {
+		return changed(update.ObjectOld.(*unstructured.Unstructured), update.ObjectNew.(*unstructured.Unstructured))
+	}}
 }
 
 func kindObject(kind schema.GroupVersionKind) client.Object {
@@ -79,14 +87,23 @@ func (w watcher) waitUntilServed(ctx context.Context, kind schema.GroupVersionKi
 	}) == nil
 }
 
-func (w watcher) watch(object client.Object, requests handler.MapFunc, which ...predicate.Predicate) error {
-	return w.controller.Watch(source.Kind(w.mgr.GetCache(), object, handler.EnqueueRequestsFromMapFunc(requests), which...))
+func (w watcher) watch(ctx context.Context, kind watched) error {
+	object := kindObject(kind.GroupVersionKind)
+	// GetInformer returns when the informer is in step, or when the manager stops.
+	if _, err := w.mgr.GetCache().GetInformer(ctx, object); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return w.controller.Watch(source.Kind(w.mgr.GetCache(), object, handler.EnqueueRequestsFromMapFunc(kind.requests), kind.which))
 }
 
-func (w watcher) ofClass(ctx context.Context, class client.Object) []reconcile.Request {
-	return binding.Requests(ctx, w.mgr.GetClient(), binding.KindEC2NodeClass, class.GetName())
-}
-
-func (w watcher) ofClaim(ctx context.Context, claim client.Object) []reconcile.Request {
-	return binding.Requests(ctx, w.mgr.GetClient(), binding.KindEC2NodeClass, classOf(claim.(*unstructured.Unstructured)))
+// ofObject asks for the bindings of the class that an object names; an object that names another after an update than
+// before concerns both.
+func (w watcher) ofObject(classOf func(*unstructured.Unstructured) string) handler.MapFunc {
+	return func(ctx context.Context, object client.Object) []reconcile.Request {
+		class := classOf(object.(*unstructured.Unstructured))
+		if class == "" {
+			return nil
+		}
+		return binding.Requests(ctx, w.mgr.GetClient(), binding.KindEC2NodeClass, class)
+	}
 }
