@@ -210,7 +210,7 @@ type Device struct {
 
 	// volumeInitializationRate is in MiB a second: how fast EBS loads the volume from the snapshot after it was made. It is
 	// billed by the GiB, and a Region's quota of 5,000 MiB/s limits how many nodes can start at a time. Karpenter takes it
-	// from version 1.4 on.
+	// from version 1.5 on.
 	// +optional
 	// +kubebuilder:validation:Minimum=100
 	// +kubebuilder:validation:Maximum=300

@@ -187,6 +187,5 @@ func withoutSnapshot(device mapping, ids ...string) mapping {
 	}
 	device = runtime.DeepCopyJSON(device)
 	delete(ebsOf(device), "snapshotID")
-	delete(ebsOf(device), "volumeInitializationRate") // Karpenter takes it only beside a snapshot
 	return device
 }
