@@ -20,6 +20,10 @@ const AnnotationApplyNow = "larder.dev/apply-now"
 // AnnotationDerivedFrom marks an EC2NodeClass that Larder made from another, and names that one.
 const AnnotationDerivedFrom = "larder.dev/derived-from"
 
+// AnnotationRendered says, on an EC2NodeClass that Larder made from another, what was last written to it: JSON with a hash
+// of the spec, the snapshot, the device, and that device as the other class had it.
+const AnnotationRendered = "larder.dev/rendered"
+
 // LabelBinding on an EC2NodeClass that Larder made names the NodeClassBinding that it belongs to by its UID.
 const LabelBinding = "larder.dev/binding-uid"
 

@@ -86,6 +86,9 @@ type Plan struct {
 	TakenBackBy string
 	// Remedy says how TakenBackBy is told to leave the devices alone.
 	Remedy string
+	// Recreated tells that the target was deleted and made anew since it was last written: what Larder wrote went with
+	// it, and nobody took it back.
+	Recreated bool
 }
 
 // Warning is something that may be wrong, or that cannot be known.

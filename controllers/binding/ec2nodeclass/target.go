@@ -22,14 +22,16 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 )
 
-// What the target needs of Karpenter's kinds.
+// What the target needs of Karpenter's kinds. It creates and deletes only classes that it derives from others.
 //
-// +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=karpenter.sh,resources=nodeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups=karpenter.sh,resources=nodepools,verbs=get;list;watch
 
 var (
 	classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
 	claimKind = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
+	poolKind  = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}
 )
 
 const (
@@ -39,6 +41,8 @@ const (
 	deniedRetry = 10 * time.Minute
 	// conflictRetry leaves the writer that was faster the time to finish.
 	conflictRetry = time.Second
+	// inUseRetry is how soon it is looked whether a derived class is still in use.
+	inUseRetry = 30 * time.Second
 
 	// poolLabel names a NodeClaim's NodePool: sigs.k8s.io/karpenter, pkg/apis/v1/labels.go.
 	poolLabel = "karpenter.sh/nodepool"
@@ -53,39 +57,81 @@ type Target struct {
 	Reader client.Reader
 }
 
-// observation is one class, and what runs on it. It implements binding.Observation.
+// observation is the class that a binding names, the one derived from it, and what runs on the one that nodes launch
+// from. It implements binding.Observation.
 type observation struct {
 	// class is nil when it could not be read; problem says why.
 	class   *unstructured.Unstructured
 	problem *binding.Problem
-	// claims counts the class's NodeClaims by NodePool. They are read only when the strategy spares them.
+	// derived is nil when there is none.
+	derived *unstructured.Unstructured
+	// claims counts the NodeClaims by NodePool. They are read only when they may be spared.
 	claims map[string]int
+	// namedBy are the NodePools that launch from the derived class. They are read only when it is to be deleted.
+	namedBy []string
 }
 
 // Observe implements binding.Target.
 func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	name := b.Spec.Target.EC2NodeClass.Name
+	o := &observation{}
+	var err error
+	if o.class, o.problem, err = t.readClass(ctx, b.Spec.Target.EC2NodeClass.Name); err != nil {
+		return nil, err
+	}
+	launches := b.Spec.Target.EC2NodeClass.Name
+	if derives(b) {
+		launches = b.Spec.Target.EC2NodeClass.Derive.Name
+		derived, problem, err := t.readClass(ctx, launches)
+		if err != nil {
+			return nil, err
+		}
+		if problem != nil && problem.Reason == v1alpha1.ReasonTargetUnreadable {
+			return &observation{problem: problem}, nil
+		}
+		if o.derived = derived; derived != nil && o.class == nil && o.problem.Reason == v1alpha1.ReasonTargetMissing {
+			o.problem = sourceMissing(b.Spec.Target.EC2NodeClass.Name, launches)
+		}
+	}
+	err = t.readNodes(ctx, b, o, launches)
+	if apierrors.IsForbidden(err) {
+		return &observation{problem: unreadable(launches, err)}, nil
+	}
+	return o, err
+}
+
+// readClass returns the class, or the problem that there is none to read.
+func (t *Target) readClass(ctx context.Context, name string) (*unstructured.Unstructured, *binding.Problem, error) {
 	class := &unstructured.Unstructured{}
 	class.SetGroupVersionKind(classKind)
 	err := t.Reader.Get(ctx, client.ObjectKey{Name: name}, class)
 	switch {
+	case err == nil:
+		return class, nil, nil
 	case meta.IsNoMatchError(err):
-		return &observation{problem: kindMissing()}, nil
+		return nil, kindMissing(), nil
 	case apierrors.IsNotFound(err):
-		return &observation{problem: classMissing(name)}, nil
+		return nil, classMissing(name), nil
 	case apierrors.IsForbidden(err):
-		return &observation{problem: unreadable(name, err)}, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
+		return nil, unreadable(name, err), nil
+	default:
+		return nil, nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
 	}
-	o := &observation{class: class}
-	if b.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly {
-		o.claims, err = t.countClaims(ctx, name)
+}
+
+func (t *Target) readNodes(ctx context.Context, b *v1alpha1.NodeClassBinding, o *observation, class string) (err error) {
+	if o.class == nil && o.derived == nil {
+		return nil
 	}
-	if apierrors.IsForbidden(err) {
-		return &observation{problem: unreadable(name, err)}, nil
+	deletes := derives(b) && b.DeletionTimestamp != nil
+	if b.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly || deletes {
+		if o.claims, err = t.countClaims(ctx, class); err != nil {
+			return err
+		}
 	}
-	return o, err
+	if deletes {
+		o.namedBy, err = t.poolsNaming(ctx, class)
+	}
+	return err
 }
 
 func (o *observation) pools() []binding.Pool {
@@ -116,7 +162,12 @@ func (t *Target) countClaims(ctx context.Context, class string) (map[string]int,
 
 // classOf returns the EC2NodeClass that a NodeClaim was made from; empty when it is of another kind.
 func classOf(claim *unstructured.Unstructured) string {
-	ref, _, _ := unstructured.NestedStringMap(claim.Object, "spec", "nodeClassRef")
+	return namedClass(claim, "spec", "nodeClassRef")
+}
+
+// namedClass returns the EC2NodeClass that a reference names; empty when it names another kind.
+func namedClass(object *unstructured.Unstructured, path ...string) string {
+	ref, _, _ := unstructured.NestedStringMap(object.Object, path...)
 	if ref["group"] != classKind.Group || ref["kind"] != classKind.Kind {
 		return ""
 	}
@@ -137,6 +188,14 @@ func classMissing(name string) *binding.Problem {
 		Reason: v1alpha1.ReasonTargetMissing,
 		Message: fmt.Sprintf("EC2NodeClass %s does not exist: create it, or delete this binding and make one for "+
 			"another class", name),
+	}
+}
+
+func sourceMissing(name, derived string) *binding.Problem {
+	return &binding.Problem{
+		Reason: v1alpha1.ReasonTargetMissing,
+		Message: fmt.Sprintf("EC2NodeClass %s does not exist any more, so EC2NodeClass %s, which was made from it, stays as it "+
+			"is: create %s again, or delete this binding (with deletionPolicy Leave to keep %s)", name, derived, name, derived),
 	}
 }
 
