@@ -84,11 +84,11 @@ type Plan struct {
 	Health Health
 	// TakenBackBy is the field manager that changed the devices since Larder wrote them; empty when none did.
 	TakenBackBy string
+	// Recreated tells that the target was made after the binding's status.appliedTime: what Larder wrote to the one of the
+	// same name before went with it, and nobody took it back.
+	Recreated bool
 	// Remedy says how TakenBackBy is told to leave the devices alone.
 	Remedy string
-	// Recreated tells that the target was deleted and made anew since it was last written: what Larder wrote went with
-	// it, and nobody took it back.
-	Recreated bool
 }
 
 // Warning is something that may be wrong, or that cannot be known.

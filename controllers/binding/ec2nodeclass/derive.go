@@ -37,6 +37,13 @@ func (o *observation) planDerived(b *v1alpha1.NodeClassBinding, snapshot binding
 		return
 	}
 	plan.Write = o.renderUnlessEqual(b, wanted, snapshot.ID)
+	if plan.TakenBackBy == "" && isSame(plan.Write, plan.Upkeep) {
+		plan.Write = nil // nothing of it has to wait
+	}
+}
+
+func isSame(planned, upkeep binding.Write) bool {
+	return planned != nil && upkeep != nil && reflect.DeepEqual(planned.(*write).spec, upkeep.(*write).spec)
 }
 
 // notToDerive says why the derived class is not Larder's to write. Whoever made one of that name without Larder's mark, or

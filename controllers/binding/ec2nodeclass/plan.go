@@ -23,7 +23,10 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.Problem = o.problem
 		return plan
 	}
-	plan.Problem = o.preflight(b, snapshot)
+	plan.Problem, plan.Warnings = o.rate.judge()
+	if plan.Problem == nil {
+		plan.Problem = o.preflight(b, snapshot)
+	}
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
 	} else if plan.Problem == nil {

@@ -29,9 +29,10 @@ import (
 // +kubebuilder:rbac:groups=karpenter.sh,resources=nodepools,verbs=get;list;watch
 
 var (
-	classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
-	claimKind = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
-	poolKind  = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}
+	classKind    = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
+	claimKind    = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
+	autoModeKind = schema.GroupVersionKind{Group: "eks.amazonaws.com", Version: "v1", Kind: "NodeClass"}
+	poolKind     = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}
 )
 
 const (
@@ -69,6 +70,8 @@ type observation struct {
 	claims map[string]int
 	// namedBy are the NodePools that launch from the derived class. They are read only when it is to be deleted.
 	namedBy []string
+	// rate tells whether the cluster's EC2NodeClasses have a volumeInitializationRate, if the binding says one.
+	rate support
 }
 
 // Observe implements binding.Target.
@@ -91,6 +94,14 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 		if o.derived = derived; derived != nil && o.class == nil && o.problem.Reason == v1alpha1.ReasonTargetMissing {
 			o.problem = sourceMissing(b.Spec.Target.EC2NodeClass.Name, launches)
 		}
+	}
+	if o.class == nil && o.problem.Reason != v1alpha1.ReasonTargetUnreadable {
+		if o.problem, err = t.explainMissing(ctx, b.Spec.Target.EC2NodeClass.Name, o.problem); err != nil {
+			return nil, err
+		}
+	}
+	if o.rate, err = t.readSupport(ctx, b); err != nil {
+		return nil, err
 	}
 	err = t.readNodes(ctx, b, o, launches)
 	if apierrors.IsForbidden(err) {
