@@ -7,16 +7,21 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 )
 
-// explainMissing returns the problem of a class that does not exist: who names the NodeClass of EKS Auto Mode by its name
-// hears that it cannot be bound, instead of that it is not there. Whether there is one is not worth an error of its own.
+// What is looked for where a class is missing.
 //
 // +kubebuilder:rbac:groups=eks.amazonaws.com,resources=nodeclasses,verbs=get
+
+var autoModeKind = schema.GroupVersionKind{Group: "eks.amazonaws.com", Version: "v1", Kind: "NodeClass"}
+
+// explainMissing returns the problem of a class that does not exist: who names the NodeClass of EKS Auto Mode by its name
+// hears that it cannot be bound, instead of that it is not there. Whether there is one is not worth an error of its own.
 func (t *Target) explainMissing(ctx context.Context, name string, missing *binding.Problem) (*binding.Problem, error) {
 	class := &unstructured.Unstructured{}
 	class.SetGroupVersionKind(autoModeKind)

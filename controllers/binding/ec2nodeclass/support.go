@@ -17,6 +17,7 @@ import (
 // The definition of EC2NodeClasses as this cluster has it.
 //
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=ec2nodeclasses.karpenter.k8s.aws,verbs=get
+
 const classDefinition = "ec2nodeclasses.karpenter.k8s.aws"
 
 var definitionKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
