@@ -20,6 +20,10 @@ const AnnotationApplyNow = "larder.dev/apply-now"
 // AnnotationDerivedFrom marks an EC2NodeClass that Larder made from another, and names that one.
 const AnnotationDerivedFrom = "larder.dev/derived-from"
 
+// AnnotationRendered says, on an EC2NodeClass that Larder made from another, what was last written to it: JSON with a hash
+// of the spec, the snapshot, the device, and that device as the other class had it.
+const AnnotationRendered = "larder.dev/rendered"
+
 // LabelBinding on an EC2NodeClass that Larder made names the NodeClassBinding that it belongs to by its UID.
 const LabelBinding = "larder.dev/binding-uid"
 
@@ -210,7 +214,7 @@ type Device struct {
 
 	// volumeInitializationRate is in MiB a second: how fast EBS loads the volume from the snapshot after it was made. It is
 	// billed by the GiB, and a Region's quota of 5,000 MiB/s limits how many nodes can start at a time. Karpenter takes it
-	// from version 1.4 on.
+	// from version 1.5 on.
 	// +optional
 	// +kubebuilder:validation:Minimum=100
 	// +kubebuilder:validation:Maximum=300

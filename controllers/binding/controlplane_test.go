@@ -205,7 +205,7 @@ func testLateKarpenter(c *cluster, plane *controlplane.ControlPlane) {
 	b := c.binding("late", v1alpha1.RolloutRoll)
 	c.create(b)
 	c.waitFor("late", v1alpha1.ConditionReady, "False TargetKindMissing")
-	plane.InstallKarpenter(c)
+	plane.InstallKarpenter(c, controlplane.NewestKarpenter)
 	class := newClass()
 	class.SetName("late")
 	c.eventually(func() error {

@@ -16,7 +16,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// karpenterModule is pinned by hack/karpenter/go.mod.
+// KarpenterRelease is a release of Karpenter whose custom resource definitions hack/karpenter pins, in a folder of its name.
+type KarpenterRelease string
+
+// The releases between which Larder has to get along.
+const (
+	// OldestKarpenter is the first release with the v1 API.
+	OldestKarpenter KarpenterRelease = "v1.0"
+	// NewestKarpenter is the one that a user who installs Karpenter today gets.
+	NewestKarpenter KarpenterRelease = "v1.15"
+)
+
 const karpenterModule = "github.com/aws/karpenter-provider-aws"
 
 // ModuleRoot is the nearest folder with a go.mod, from the folder of the package under test upwards.
@@ -37,15 +47,19 @@ func ModuleRoot() (string, error) {
 	}
 }
 
-// karpenterCRDs returns the folder with the definitions as Karpenter releases them.
-func karpenterCRDs(root string) (string, error) {
+// karpenterCRDs returns the folder with the definitions as Karpenter releases them. The go command refuses a module that
+// asks for a newer Go than its own, even to download it, so it may fetch that Go first, whatever GOTOOLCHAIN says elsewhere.
+func karpenterCRDs(root string, release KarpenterRelease) (string, error) {
 	command := exec.Command("go", "mod", "download", "-json", karpenterModule)
-	command.Dir = filepath.Join(root, "hack", "karpenter")
+	command.Dir = filepath.Join(root, "hack", "karpenter", string(release))
+	command.Env = append(command.Environ(), "GOTOOLCHAIN=auto")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("downloading %s in hack/karpenter: %w: %s%s", karpenterModule, err, output, stderr.Bytes())
+		return "", fmt.Errorf("downloading %s in %s: %w: %s%s: it takes the Go release that go.mod names there, which the go "+
+			"command fetches as module golang.org/toolchain: let it reach a module proxy that has it, or install that Go",
+			karpenterModule, command.Dir, err, output, stderr.Bytes())
 	}
 	var module struct{ Dir string }
 	if err := json.Unmarshal(output, &module); err != nil {

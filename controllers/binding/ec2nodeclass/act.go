@@ -1,9 +1,11 @@
 package ec2nodeclass
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,84 +17,145 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 )
 
+// neverVersion is a resource version that no object has: the first ones are etcd's own. The API server ignores it for an
+// object that is created, and answers a conflict for one that exists.
+const neverVersion = "1"
+
 // Act implements binding.Target. Every request names the resource version that was observed, so a class that changed
 // since is observed again before anything is written.
 func (t *Target) Act(ctx context.Context, planned binding.Write) error {
 	w := planned.(*write)
-	act := t.apply
-	if w.restores {
-		act = t.restore
+	var err error
+	switch w.verb {
+	case applyDevices:
+		err = t.applyDevices(ctx, w)
+	case render:
+		err = t.render(ctx, w)
+	case giveBack:
+		err = client.IgnoreNotFound(t.giveBack(ctx, w)) // with the class went all there was to restore
+	case release:
+		err = client.IgnoreNotFound(t.unmark(ctx, w))
+	case remove:
+		err = client.IgnoreNotFound(t.remove(ctx, w))
 	}
-	err := act(ctx, w)
-	if w.restores && apierrors.IsNotFound(err) {
-		return nil // with the class went all there was to restore
-	}
-	return classify(w.class.GetName(), err)
+	return classify(w, err)
 }
 
-// apply writes by server-side apply with force: it takes the list over from whoever owned it, and leaves the ownership
-// of everything else alone. The UID keeps it from creating a class that was deleted in the meantime.
-func (t *Target) apply(ctx context.Context, w *write) error {
+// applyDevices writes by server-side apply with force: it takes the list over from whoever owned it, and leaves the
+// ownership of everything else alone. The UID keeps it from creating a class that was deleted in the meantime.
+func (t *Target) applyDevices(ctx context.Context, w *write) error {
 	annotations, err := w.record.annotations()
 	if err != nil {
 		return err
 	}
-	class := &unstructured.Unstructured{Object: map[string]any{
+	_, err = t.apply(ctx, w.class, map[string]any{
 		"metadata": map[string]any{"annotations": annotations},
 		"spec":     map[string]any{"blockDeviceMappings": w.devices},
-	}}
-	class.SetGroupVersionKind(classKind)
-	class.SetName(w.class.GetName())
-	class.SetUID(w.class.GetUID())
-	class.SetResourceVersion(w.class.GetResourceVersion())
-	return t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(class), client.FieldOwner(fieldManager), client.ForceOwnership)
+	})
+	return err
 }
 
-// restore writes by merge patch, since an apply could not remove a list that somebody else owns by now.
-func (t *Target) restore(ctx context.Context, w *write) error {
+// render writes by server-side apply too, so that what is no longer in the spec goes. What others have added is not
+// Larder's to leave out of an apply: it goes by a second request.
+func (t *Target) render(ctx context.Context, w *write) error {
+	labels, annotations, err := w.mark.metadata()
+	if err != nil {
+		return err
+	}
+	class, err := t.apply(ctx, w.class, map[string]any{
+		"metadata": map[string]any{"labels": labels, "annotations": annotations},
+		"spec":     w.spec,
+	})
+	if err != nil || reflect.DeepEqual(specOf(class), w.spec) {
+		return err
+	}
+	return t.patchJSON(ctx, class, map[string]any{"op": "replace", "path": "/spec", "value": w.spec})
+}
+
+func (t *Target) apply(ctx context.Context, observed *unstructured.Unstructured, content map[string]any) (*unstructured.Unstructured, error) {
+	class := &unstructured.Unstructured{Object: content}
+	class.SetGroupVersionKind(classKind)
+	class.SetName(observed.GetName())
+	class.SetUID(observed.GetUID())
+	class.SetResourceVersion(cmp.Or(observed.GetResourceVersion(), neverVersion))
+	err := t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(class), client.FieldOwner(fieldManager), client.ForceOwnership)
+	return class, err
+}
+
+// giveBack writes by merge patch, since an apply could not remove a list that somebody else owns by now.
+func (t *Target) giveBack(ctx context.Context, w *write) error {
 	annotations, err := w.record.annotations()
 	if err != nil {
 		return err
 	}
-	var devices any
-	if len(w.devices) > 0 {
-		devices = w.devices
+	content := map[string]any{"metadata": map[string]any{
+		"resourceVersion": w.class.GetResourceVersion(), "annotations": annotations,
+	}}
+	if !w.keepsDevices {
+		var devices any // null removes the list
+		if len(w.devices) > 0 {
+			devices = w.devices
+		}
+		content["spec"] = map[string]any{"blockDeviceMappings": devices}
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{
-			"resourceVersion": w.class.GetResourceVersion(),
-			"annotations":     annotations,
-		},
-		"spec": map[string]any{"blockDeviceMappings": devices},
-	})
-	if err != nil {
-		return fmt.Errorf("encoding the restored devices: %w", err)
-	}
-	class := w.class.DeepCopy()
-	if err := t.Client.Patch(ctx, class, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager)); err != nil {
+	class, err := t.patchMerge(ctx, w.class, content)
+	if err != nil || !w.releases {
 		return err
-	}
-	if !w.releases || !hasFields(class) {
-		return nil
 	}
 	return t.release(ctx, class)
 }
 
-// release takes Larder off the list of field managers, without touching a field. Otherwise the next one who applies the
-// list would meet a conflict with a manager that no longer wants anything.
+// unmark leaves a derived class to whoever uses it.
+func (t *Target) unmark(ctx context.Context, w *write) error {
+	labels, annotations := unmarked()
+	class, err := t.patchMerge(ctx, w.class, map[string]any{"metadata": map[string]any{
+		"resourceVersion": w.class.GetResourceVersion(), "labels": labels, "annotations": annotations,
+	}})
+	if err != nil {
+		return err
+	}
+	return t.release(ctx, class)
+}
+
+func (t *Target) remove(ctx context.Context, w *write) error {
+	uid, version := w.class.GetUID(), w.class.GetResourceVersion()
+	return t.Client.Delete(ctx, w.class.DeepCopy(), client.Preconditions{UID: &uid, ResourceVersion: &version})
+}
+
+// release takes Larder off the list of field managers, without touching a field. Otherwise the next one who applies a
+// field that Larder wrote would meet a conflict with a manager that no longer wants anything.
 func (t *Target) release(ctx context.Context, class *unstructured.Unstructured) error {
+	if !hasFields(class) {
+		return nil
+	}
+	return t.patchJSON(ctx, class, map[string]any{
+		"op": "replace", "path": "/metadata/managedFields", "value": slices.DeleteFunc(class.GetManagedFields(), isOurs),
+	})
+}
+
+// patchMerge returns the class as it is then.
+func (t *Target) patchMerge(ctx context.Context, observed *unstructured.Unstructured, content map[string]any) (*unstructured.Unstructured, error) {
+	patch, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a change of the class: %w", err)
+	}
+	class := observed.DeepCopy()
+	return class, t.Client.Patch(ctx, class, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
+}
+
+func (t *Target) patchJSON(ctx context.Context, class *unstructured.Unstructured, operation map[string]any) error {
 	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": class.GetResourceVersion()},
-		{"op": "replace", "path": "/metadata/managedFields", "value": slices.DeleteFunc(class.GetManagedFields(), isOurs)},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": class.GetResourceVersion()}, operation,
 	})
 	if err != nil {
-		return fmt.Errorf("encoding the field managers: %w", err)
+		return fmt.Errorf("encoding a change of the class: %w", err)
 	}
 	return t.Client.Patch(ctx, class, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(fieldManager))
 }
 
 // classify turns the answers that a person or time can do something about into problems.
-func classify(class string, err error) error {
+func classify(w *write, err error) error {
+	class := w.class.GetName()
 	switch {
 	case err == nil:
 		return nil
@@ -105,11 +168,18 @@ func classify(class string, err error) error {
 	case apierrors.IsForbidden(err):
 		return &binding.Problem{
 			Reason: v1alpha1.ReasonWriteDenied, Stalled: true,
-			Message: fmt.Sprintf("writing EC2NodeClass %s was denied: let the operator's role patch EC2NodeClasses, and "+
-				"see whether an admission policy refuses it; %v", class, err),
+			Message: fmt.Sprintf("writing EC2NodeClass %s was denied: let the operator's role create, patch and delete "+
+				"EC2NodeClasses, and see whether an admission policy refuses it; %v", class, err),
 			RetryAfter: deniedRetry, Cause: err,
 		}
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+	case w.verb == render && isRefused(err):
+		return &binding.Problem{
+			Reason: v1alpha1.ReasonDeviceInvalid, Stalled: true,
+			Message: fmt.Sprintf("Karpenter's rules refuse EC2NodeClass %s as EC2NodeClass %s is now, with the device: change "+
+				"that class, or spec.target.ec2NodeClass.device; %v", class, w.mark.from, err),
+			Cause: err,
+		}
+	case isRefused(err):
 		return &binding.Problem{
 			Reason: v1alpha1.ReasonDeviceInvalid, Stalled: true,
 			Message: fmt.Sprintf("Karpenter's rules for EC2NodeClass %s refuse the devices: change spec.target.ec2NodeClass."+
@@ -120,3 +190,5 @@ func classify(class string, err error) error {
 		return fmt.Errorf("writing EC2NodeClass %s: %w", class, err)
 	}
 }
+
+func isRefused(err error) bool { return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) }

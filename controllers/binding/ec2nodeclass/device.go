@@ -21,8 +21,12 @@ const (
 	gp3IOPSPerThroughput = 4
 )
 
+// bytesOfThreeGiB is a unit in which 0.6, the part of a volume that its contents may fill, is a whole number. kubelet
+// collects images above 85 % by default and cannot collect these: what is left is for what else a node pulls and writes.
+const bytesOfThreeGiB = 3 << 30
+
 // tuned are the fields of a device that a binding decides. All others stay as they are in the class.
-var tuned = []string{"snapshotID", "volumeSize", "volumeType", "iops", "throughput"}
+var tuned = []string{"snapshotID", "volumeSize", "volumeType", "iops", "throughput", "volumeInitializationRate"}
 
 // desired returns the mapping that boots from the snapshot: current, which may be nil, with the tuned fields taken from
 // the binding, else from own, which is what the class itself says of the device. Without a snapshot it only checks.
@@ -60,7 +64,7 @@ func copyTuned(to, from mapping) {
 // setSize always leaves a volumeSize: without one Karpenter assumes 20 GiB of ephemeral storage, whatever the snapshot.
 func setSize(ebs mapping, device *v1alpha1.Device, snapshot binding.Snapshot) *binding.Problem {
 	classGiB := sizeGiB(ebs["volumeSize"])
-	wantedGiB := max(classGiB, minimumGiB, snapshot.SizeGiB)
+	wantedGiB := max(classGiB, minimumGiB, snapshot.SizeGiB, roomyGiB(snapshot.StoredBytes))
 	if device.VolumeSize != nil {
 		wantedGiB = binding.WholeGiB(*device.VolumeSize)
 	}
@@ -76,6 +80,11 @@ func setSize(ebs mapping, device *v1alpha1.Device, snapshot binding.Snapshot) *b
 		ebs["volumeSize"] = fmt.Sprintf("%dGi", wantedGiB)
 	}
 	return nil
+}
+
+// roomyGiB returns the least size of a volume of which so many bytes are at most 60 %; 0 when they are not known.
+func roomyGiB(storedBytes int64) int64 {
+	return (storedBytes*5 + bytesOfThreeGiB - 1) / bytesOfThreeGiB
 }
 
 // sizeGiB returns 0 for what is absent or no quantity.
@@ -112,6 +121,9 @@ func setPerformance(ebs mapping, device *v1alpha1.Device) *binding.Problem {
 	}
 	if ebs["throughput"] == nil && volumeType == "gp3" {
 		ebs["throughput"] = int64(gp3Throughput)
+	}
+	if device.VolumeInitializationRate != nil {
+		ebs["volumeInitializationRate"] = *device.VolumeInitializationRate
 	}
 	return checkPerformance(ebs, volumeType, device.Name)
 }

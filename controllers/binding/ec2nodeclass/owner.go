@@ -19,14 +19,29 @@ const (
 // lastWriter returns the field manager that gave spec.blockDeviceMappings its present value. The list is atomic, so
 // Larder owns it exactly as long as it is as Larder wrote it; others may have applied the same value beside it.
 func lastWriter(class *unstructured.Unstructured) string {
+	owners := ownersOf(class, func(fields specFields) bool { return fields["f:blockDeviceMappings"] != nil })
+	if slices.ContainsFunc(owners, isOurs) {
+		return fieldManager
+	}
+	return latest(owners)
+}
+
+// lastEditor returns who, other than Larder, last wrote anything of a derived class's spec. Larder owns all of it, so
+// beside it only they are left who have added or changed something since, or applied what was there.
+func lastEditor(class *unstructured.Unstructured) string {
+	owners := ownersOf(class, func(fields specFields) bool { return len(fields) > 0 })
+	return latest(slices.DeleteFunc(owners, isOurs))
+}
+
+func ownersOf(class *unstructured.Unstructured, owns func(specFields) bool) []metav1.ManagedFieldsEntry {
+	return slices.DeleteFunc(class.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Subresource != "" || !owns(specFieldsOf(entry))
+	})
+}
+
+func latest(entries []metav1.ManagedFieldsEntry) string {
 	last := metav1.ManagedFieldsEntry{Manager: unknownManager}
-	for _, entry := range class.GetManagedFields() {
-		if entry.Subresource != "" || !ownsDevices(entry) {
-			continue
-		}
-		if entry.Manager == fieldManager {
-			return fieldManager
-		}
+	for _, entry := range entries {
 		if last.Time == nil || last.Time.Before(entry.Time) {
 			last = entry
 		}
@@ -34,18 +49,20 @@ func lastWriter(class *unstructured.Unstructured) string {
 	return last.Manager
 }
 
-func ownsDevices(entry metav1.ManagedFieldsEntry) bool {
+// specFields are the fields below spec that a manager owns, as "f:role".
+type specFields map[string]json.RawMessage
+
+func specFieldsOf(entry metav1.ManagedFieldsEntry) specFields {
 	if entry.FieldsV1 == nil {
-		return false
+		return nil
 	}
 	var fields struct {
-		Spec map[string]json.RawMessage `json:"f:spec"`
+		Spec specFields `json:"f:spec"`
 	}
 	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
-		return false
+		return nil
 	}
-	_, owned := fields.Spec["f:blockDeviceMappings"]
-	return owned
+	return fields.Spec
 }
 
 func isOurs(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == fieldManager }
@@ -53,6 +70,12 @@ func isOurs(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == fiel
 // hasFields tells whether Larder is still among the owners of any field of the class.
 func hasFields(class *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(class.GetManagedFields(), isOurs)
+}
+
+// derivedRemedy says that a derived class is not for others to write.
+func derivedRemedy(manager, derived, class string) string {
+	return fmt.Sprintf("have %s leave EC2NodeClass %s alone, which Larder keeps equal to EC2NodeClass %s, and change that "+
+		"one instead", manager, derived, class)
 }
 
 // remedy says how the well-known writers are told to leave the list alone.

@@ -16,64 +16,84 @@ import (
 // mapping is one entry of spec.blockDeviceMappings, as it is in JSON.
 type mapping = map[string]any
 
-// write is a change to one class. It replaces the whole list.
-type write struct {
-	class *unstructured.Unstructured
-	// devices is the list to write; nil to leave the class without one.
-	devices []any
-	// record is what to note on the class; empty to leave nothing.
-	record record
-	// restores tells that the device is given back, and releases that Larder then owns no field of the class any more.
-	restores, releases bool
-}
-
 // Plan implements binding.Observation.
 func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, now time.Time) binding.Plan {
+	plan := o.outlook(b, now)
 	if o.class == nil {
-		return binding.Plan{Problem: o.problem}
+		plan.Problem = o.problem
+		return plan
 	}
-	device := &b.Spec.Target.EC2NodeClass.Device
-	devices := devicesOf(o.class)
-	owner := lastWriter(o.class)
-	plan := binding.Plan{InPlace: snapshotOf(find(devices, device.Name)), Remedy: remedy(owner, o.class.GetName())}
+	plan.Problem, plan.Warnings = o.rate.judge()
+	if plan.Problem == nil {
+		plan.Problem = o.preflight(b, snapshot)
+	}
+	if derives(b) {
+		o.planDerived(b, snapshot, &plan)
+	} else if plan.Problem == nil {
+		o.planInPlace(b, snapshot, &plan)
+	}
+	return plan
+}
+
+// outlook is what a plan says before anything is planned.
+func (o *observation) outlook(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
+	var plan binding.Plan
 	plan.Pools, plan.Health = o.nodes(b, now)
-	if plan.Problem = o.checkDevices(devices, device.Name); plan.Problem != nil {
-		return plan
+	class := o.class
+	if derives(b) {
+		class = o.derived
 	}
-	if plan.Problem = o.checkFormat(snapshot); plan.Problem != nil {
-		return plan
+	if class != nil {
+		plan.InPlace = snapshotOf(find(devicesOf(class), b.Spec.Target.EC2NodeClass.Device.Name))
 	}
+	return plan
+}
+
+func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) *binding.Problem {
+	if problem := o.checkDevices(devicesOf(o.class), b.Spec.Target.EC2NodeClass.Device.Name); problem != nil {
+		return problem
+	}
+	return o.checkFormat(snapshot)
+}
+
+func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, plan *binding.Plan) {
+	device := &b.Spec.Target.EC2NodeClass.Device
+	owner := lastWriter(o.class)
+	plan.Remedy = remedy(owner, o.class.GetName())
+	plan.Recreated = isRecreated(o.class, b)
 	known, err := readRecord(o.class)
 	if err != nil {
 		plan.Problem = unreadableRecord(o.class.GetName(), err)
-		return plan
+		return
 	}
-	family := familyOf(o.class)
-	complete := devices
-	if len(devices) == 0 {
-		complete = defaultDevices(family)
-	}
-	current := find(complete, device.Name)
+	devices := devicesOf(o.class)
+	current := find(completeDevices(o.class), device.Name)
 	own := current // what the class itself says of the device, as opposed to what Larder wrote
 	if known.hasWritten(device.Name, current) {
 		own = known.former[device.Name]
 	} else {
-		known = known.taking(family, devices, device.Name, b.Status.AppliedSnapshotID, snapshot.ID)
+		known = known.taking(familyOf(o.class), devices, device.Name, b.Status.AppliedSnapshotID, snapshot.ID)
 	}
 	wanted, problem := desired(o.class.GetName(), current, own, device, snapshot)
 	if problem != nil || snapshot.ID == "" {
 		plan.Problem = problem
-		return plan
+		return
 	}
-	next := replace(complete, device.Name, wanted)
+	next := replace(completeDevices(o.class), device.Name, wanted)
 	if reflect.DeepEqual(devices, next) {
-		return plan
+		return
 	}
-	plan.Write = &write{class: o.class, devices: next, record: known.withApplied(device.Name, snapshot.ID)}
+	plan.Write = &write{verb: applyDevices, class: o.class, devices: next, record: known.withApplied(device.Name, snapshot.ID)}
 	if owner != fieldManager {
 		plan.TakenBackBy = owner
 	}
-	return plan
+}
+
+// isRecreated rests on the clock of the API server and that of the operator, which have to differ by less than the time
+// between the making of a class and its binding.
+func isRecreated(class *unstructured.Unstructured, b *v1alpha1.NodeClassBinding) bool {
+	created := class.GetCreationTimestamp()
+	return b.Status.AppliedTime != nil && b.Status.AppliedTime.Before(&created)
 }
 
 func (o *observation) checkDevices(devices []any, name string) *binding.Problem {
@@ -136,6 +156,14 @@ func devicesOf(class *unstructured.Unstructured) []any {
 	return slices.Clone(devices)
 }
 
+// completeDevices returns the devices that nodes of the class get, those that Karpenter adds included.
+func completeDevices(class *unstructured.Unstructured) []any {
+	if devices := devicesOf(class); len(devices) > 0 {
+		return devices
+	}
+	return defaultDevices(familyOf(class))
+}
+
 func nameOf(device any) string {
 	entry, _ := device.(mapping)
 	name, _ := entry["deviceName"].(string)
@@ -188,6 +216,5 @@ func withoutSnapshot(device mapping, ids ...string) mapping {
 	}
 	device = runtime.DeepCopyJSON(device)
 	delete(ebsOf(device), "snapshotID")
-	delete(ebsOf(device), "volumeInitializationRate") // Karpenter takes it only beside a snapshot
 	return device
 }

@@ -55,6 +55,7 @@ func TestPlanDevices(t *testing.T) {
 		class  *unstructured.Unstructured
 		device v1alpha1.Device
 		gib    int64
+		stored int64
 		want   []any
 	}{
 		"new device": {
@@ -68,6 +69,37 @@ func TestPlanDevices(t *testing.T) {
 			class:  bottlerocket(rootVolume), gib: 48,
 			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "48Gi", "volumeType": "gp3",
 				"throughput": int64(500), "encrypted": true})},
+		},
+		"contents that fill the snapshot": {
+			reason: "kubelet cannot collect them: 24 GiB and a byte are 60 % of 41 GiB, not of 40",
+			class:  bottlerocket(rootVolume), gib: 26, stored: 24<<30 + 1,
+			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "41Gi", "volumeType": "gp3",
+				"throughput": int64(500), "encrypted": true})},
+		},
+		"contents that are exactly 60 %": {
+			reason: "no volume is a GiB larger than it has to be",
+			class:  bottlerocket(rootVolume), gib: 26, stored: 24 << 30,
+			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "40Gi", "volumeType": "gp3",
+				"throughput": int64(500), "encrypted": true})},
+		},
+		"contents, and a size that is said": {
+			reason: "the binding's word comes first",
+			class:  bottlerocket(rootVolume), gib: 26, stored: 24 << 30, device: v1alpha1.Device{VolumeSize: size("30Gi")},
+			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "30Gi", "volumeType": "gp3",
+				"throughput": int64(500), "encrypted": true})},
+		},
+		"initialization rate": {
+			reason: "EBS loads the volume from the snapshot at once",
+			class:  bottlerocket(rootVolume), gib: 8, device: v1alpha1.Device{VolumeInitializationRate: number(200)},
+			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "20Gi", "volumeType": "gp3",
+				"throughput": int64(500), "volumeInitializationRate": int64(200), "encrypted": true})},
+		},
+		"initialization rate of the class": {
+			reason: "what the binding does not say stays",
+			class: bottlerocket(rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-theirs", "volumeSize": "20Gi", "volumeType": "gp3",
+				"throughput": int64(500), "volumeInitializationRate": int64(100)})), gib: 8,
+			want: []any{rootVolume, entry(dataDevice, mapping{"snapshotID": "snap-1", "volumeSize": "20Gi", "volumeType": "gp3",
+				"throughput": int64(500), "volumeInitializationRate": int64(100)})},
 		},
 		"device that is there": {
 			reason: "what the binding does not say stays, unknown fields and place included",
@@ -124,7 +156,7 @@ func TestPlanDevices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := tc.class.DeepCopy()
 			o := &observation{class: tc.class}
-			plan := o.Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: tc.gib}, time.Now())
+			plan := o.Plan(bindingWith(tc.device), binding.Snapshot{ID: "snap-1", SizeGiB: tc.gib, StoredBytes: tc.stored}, time.Now())
 			if plan.Problem != nil {
 				t.Fatalf("%s: %v", tc.reason, plan.Problem)
 			}

@@ -21,9 +21,9 @@ import (
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
 )
 
-// What the target needs of Karpenter's kinds.
+// What the target needs of Karpenter's kinds. It creates and deletes only classes that it derives from others.
 //
-// +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=karpenter.k8s.aws,resources=ec2nodeclasses,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=karpenter.sh,resources=nodeclaims;nodepools,verbs=get;list;watch
 
 var classKind = fleet.ClassKind
@@ -35,6 +35,8 @@ const (
 	deniedRetry = 10 * time.Minute
 	// conflictRetry leaves the writer that was faster the time to finish.
 	conflictRetry = time.Second
+	// inUseRetry is how soon it is looked whether a derived class is still in use.
+	inUseRetry = 30 * time.Second
 
 	// defaultTrial is the default of spec.rollout.rollback.after, for bindings from before it.
 	defaultTrial = 10 * time.Minute
@@ -49,38 +51,80 @@ type Target struct {
 	Reader client.Reader
 }
 
-// observation is one class, and what runs on it. It implements binding.Observation.
+// observation is the class that a binding names, the one derived from it, and what runs on the one that nodes launch
+// from. It implements binding.Observation.
 type observation struct {
 	// class is nil when it could not be read; problem says why.
 	class   *unstructured.Unstructured
 	problem *binding.Problem
-	// fleet is what Karpenter runs of the class that is written.
+	// derived is nil when there is none.
+	derived *unstructured.Unstructured
+	// fleet is what Karpenter runs of the class that nodes launch from.
 	fleet fleet.Fleet
+	// rate tells whether the cluster's EC2NodeClasses have a volumeInitializationRate, if the binding says one.
+	rate support
 }
 
 // Observe implements binding.Target.
 func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	name := b.Spec.Target.EC2NodeClass.Name
+	o := &observation{}
+	var err error
+	if o.class, o.problem, err = t.readClass(ctx, b.Spec.Target.EC2NodeClass.Name); err != nil {
+		return nil, err
+	}
+	launches := b.Spec.Target.EC2NodeClass.Name
+	if derives(b) {
+		launches = b.Spec.Target.EC2NodeClass.Derive.Name
+		derived, problem, err := t.readClass(ctx, launches)
+		if err != nil {
+			return nil, err
+		}
+		if problem != nil && problem.Reason == v1alpha1.ReasonTargetUnreadable {
+			return &observation{problem: problem}, nil
+		}
+		if o.derived = derived; derived != nil && o.class == nil && o.problem.Reason == v1alpha1.ReasonTargetMissing {
+			o.problem = sourceMissing(b.Spec.Target.EC2NodeClass.Name, launches)
+		}
+	}
+	if o.class == nil && o.problem.Reason != v1alpha1.ReasonTargetUnreadable {
+		if o.problem, err = t.explainMissing(ctx, b.Spec.Target.EC2NodeClass.Name, o.problem); err != nil {
+			return nil, err
+		}
+	}
+	if o.rate, err = t.readSupport(ctx, b); err != nil {
+		return nil, err
+	}
+	if o.class == nil && o.derived == nil {
+		return o, nil
+	}
+	launching := o.class
+	if derives(b) {
+		launching = o.derived
+	}
+	o.fleet, err = t.readFleet(ctx, launches, launching)
+	if apierrors.IsForbidden(err) {
+		return &observation{problem: unreadable(launches, err)}, nil
+	}
+	return o, err
+}
+
+// readClass returns the class, or the problem that there is none to read.
+func (t *Target) readClass(ctx context.Context, name string) (*unstructured.Unstructured, *binding.Problem, error) {
 	class := &unstructured.Unstructured{}
 	class.SetGroupVersionKind(classKind)
 	err := t.Reader.Get(ctx, client.ObjectKey{Name: name}, class)
 	switch {
+	case err == nil:
+		return class, nil, nil
 	case meta.IsNoMatchError(err):
-		return &observation{problem: kindMissing()}, nil
+		return nil, kindMissing(), nil
 	case apierrors.IsNotFound(err):
-		return &observation{problem: classMissing(name)}, nil
+		return nil, classMissing(name), nil
 	case apierrors.IsForbidden(err):
-		return &observation{problem: unreadable(name, err)}, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
+		return nil, unreadable(name, err), nil
+	default:
+		return nil, nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
 	}
-	running, err := t.readFleet(ctx, name, class)
-	if apierrors.IsForbidden(err) {
-		return &observation{problem: unreadable(name, err)}, nil
-	} else if err != nil {
-		return nil, err
-	}
-	return &observation{class: class, fleet: running}, nil
 }
 
 // readFleet reads what Karpenter runs of a class, which is nil when it does not exist.
@@ -135,6 +179,14 @@ func classMissing(name string) *binding.Problem {
 		Reason: v1alpha1.ReasonTargetMissing,
 		Message: fmt.Sprintf("EC2NodeClass %s does not exist: create it, or delete this binding and make one for "+
 			"another class", name),
+	}
+}
+
+func sourceMissing(name, derived string) *binding.Problem {
+	return &binding.Problem{
+		Reason: v1alpha1.ReasonTargetMissing,
+		Message: fmt.Sprintf("EC2NodeClass %s does not exist any more, so EC2NodeClass %s, which was made from it, stays as it "+
+			"is: create %s again, or delete this binding (with deletionPolicy Leave to keep %s)", name, derived, name, derived),
 	}
 }
 

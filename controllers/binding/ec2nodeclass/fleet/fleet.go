@@ -6,6 +6,8 @@
 package fleet
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -51,6 +53,21 @@ func Of(name string, class *unstructured.Unstructured, claims, pools []unstructu
 	}
 	return f
 }
+
+// LaunchedBy returns the names of the NodePools that launch nodes with the class, sorted.
+func (f *Fleet) LaunchedBy() []string {
+	var names []string
+	for name, pool := range f.pools {
+		if ClassOfPool(pool) == f.name {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Claims counts the NodeClaims of the class, those that are being deleted included.
+func (f *Fleet) Claims() int { return len(f.claims) }
 
 // ClassOfClaim returns the name of the EC2NodeClass that a NodeClaim was made from; empty when it is of another kind.
 func ClassOfClaim(claim *unstructured.Unstructured) string {
