@@ -116,7 +116,7 @@ func (o *observation) checkFormat(snapshot binding.Snapshot) *binding.Problem {
 	case snapshot.Format == v1alpha1.FormatFiles:
 		return mismatch("which holds no images that the containerd of a node could run",
 			"name an ImageCacheSnapshot of the format Bottlerocket or Containerd in spec.snapshot.ref")
-	case snapshot.Format == v1alpha1.FormatContainerd && family == familyBottlerocket:
+	case snapshot.Format == v1alpha1.FormatContainerd && family == "Bottlerocket":
 		return mismatch(fmt.Sprintf("and the nodes of EC2NodeClass %s are Bottlerocket, which has its data in a partition", class),
 			"name an ImageCacheSnapshot of the format Bottlerocket in spec.snapshot.ref")
 	default:
