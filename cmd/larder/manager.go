@@ -24,6 +24,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 	"github.com/larder-dev/larder/controllers/snapshot/collection"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
@@ -111,19 +112,23 @@ func manage(ctx context.Context, flags managerFlags, logger logr.Logger) error {
 	}).add(ctx); err != nil {
 		return err
 	}
-	if err := addBindings(ctx, manager); err != nil {
+	if err := addBindings(ctx, manager, awsConfig); err != nil {
 		return err
 	}
 	return manager.Start(ctx)
 }
 
-func addBindings(ctx context.Context, manager ctrl.Manager) error {
+func addBindings(ctx context.Context, manager ctrl.Manager, awsConfig aws.Config) error {
 	return (&binding.Reconciler{
-		Client:       manager.GetClient(),
-		Reader:       manager.GetAPIReader(),
-		Recorder:     manager.GetEventRecorder("larder-binding"),
-		Clock:        clock.RealClock{},
-		EC2NodeClass: &ec2nodeclass.Target{Client: manager.GetClient(), Reader: manager.GetAPIReader()},
+		Client:   manager.GetClient(),
+		Reader:   manager.GetAPIReader(),
+		Recorder: manager.GetEventRecorder("larder-binding"),
+		Clock:    clock.RealClock{},
+		EC2NodeClass: &ec2nodeclass.Target{
+			Client: manager.GetClient(),
+			Reader: manager.GetAPIReader(),
+			Images: ami.New(awsConfig, clock.RealClock{}),
+		},
 	}).SetupWithManager(ctx, manager)
 }
 

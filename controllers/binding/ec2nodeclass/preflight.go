@@ -13,13 +13,15 @@ func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.S
 	for _, claims := range o.claims {
 		nodes += claims
 	}
-	return preflight.Check(preflight.Input{
+	problem, warnings := preflight.Check(preflight.Input{
 		Class:    o.class,
 		Device:   *device,
 		Wanted:   o.wanted(device, snapshot),
 		Snapshot: snapshot,
 		Nodes:    nodes,
+		AMIs:     o.images,
 	})
+	return problem, append(warnings, o.imageWarnings...)
 }
 
 // wanted returns the mapping that would be written; nil when none can be made, which is for the plan to say.

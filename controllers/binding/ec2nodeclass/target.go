@@ -20,6 +20,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
 // What the target needs of Karpenter's kinds.
@@ -51,6 +52,8 @@ type Target struct {
 	// Reader reads from the API server, past any cache: what is written rests on exactly what is there, field managers
 	// included, and a NodeClaim that a cache does not know yet is a node all the same.
 	Reader client.Reader
+	// Images says what the AMIs of a class need.
+	Images Images
 }
 
 // observation is one class, and what runs on it. It implements binding.Observation.
@@ -60,6 +63,9 @@ type observation struct {
 	problem *binding.Problem
 	// claims counts the class's NodeClaims by NodePool. They are read only when the strategy spares them.
 	claims map[string]int
+	// images are the AMIs of the class, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 }
 
 // Observe implements binding.Target.
@@ -79,6 +85,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 		return nil, fmt.Errorf("reading EC2NodeClass %s: %w", name, err)
 	}
 	o := &observation{class: class}
+	o.images, o.imageWarnings = t.readImages(ctx, class)
 	if b.Spec.Rollout.Strategy == v1alpha1.RolloutNewNodesOnly {
 		o.claims, err = t.countClaims(ctx, name)
 	}
