@@ -18,4 +18,4 @@ while IFS=: read -r file _ target; do
     echo "$output" >&2
     exit 1
   fi
-done < <(grep -rno --include='*_test.go' '^func Fuzz[A-Za-z]*' internal | sed 's/func //')
+done < <(grep -rno --include='*_test.go' '^func Fuzz[A-Za-z]*' internal controllers | sed 's/func //')

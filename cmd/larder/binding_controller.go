@@ -11,6 +11,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/ssm"
 )
 
@@ -26,12 +27,16 @@ type bindingController struct {
 
 func (b *bindingController) add(ctx context.Context) error {
 	return (&binding.Reconciler{
-		Client:       b.manager.GetClient(),
-		Reader:       b.manager.GetAPIReader(),
-		Recorder:     b.manager.GetEventRecorder("larder-binding"),
-		Clock:        clock.RealClock{},
-		Source:       b.source(),
-		EC2NodeClass: &ec2nodeclass.Target{Client: b.manager.GetClient(), Reader: b.manager.GetAPIReader()},
+		Client:   b.manager.GetClient(),
+		Reader:   b.manager.GetAPIReader(),
+		Recorder: b.manager.GetEventRecorder("larder-binding"),
+		Clock:    clock.RealClock{},
+		Source:   b.source(),
+		EC2NodeClass: &ec2nodeclass.Target{
+			Client: b.manager.GetClient(),
+			Reader: b.manager.GetAPIReader(),
+			Images: ami.New(b.aws, clock.RealClock{}),
+		},
 	}).SetupWithManager(ctx, b.manager)
 }
 

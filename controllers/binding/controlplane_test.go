@@ -56,7 +56,7 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane) {
 	reconciler := &binding.Reconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("larder"), Clock: clock.RealClock{},
 		Source:       sourceOf(mgr.GetClient(), mgr.GetClient(), clock.RealClock{}),
-		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader()},
+		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Images: noImages{}},
 	}
 	if err := reconciler.SetupWithManager(t.Context(), mgr); err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func testTwoBindings(c *cluster) {
 func testChangedSince(c *cluster, plane *controlplane.ControlPlane) {
 	operator, err := client.New(plane.Operator(c), client.Options{Scheme: controlplane.Scheme()})
 	c.must(err)
-	target := &ec2nodeclass.Target{Client: operator, Reader: operator}
+	target := &ec2nodeclass.Target{Client: operator, Reader: operator, Images: noImages{}}
 	class := newClass(root)
 	class.SetName("changed")
 	c.create(class)

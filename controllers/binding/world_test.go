@@ -26,6 +26,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
 var (
@@ -47,6 +48,11 @@ type world struct {
 	// return nil.
 	fail, lose func(verb string, object any) error
 }
+
+// noImages is an account without AMIs.
+type noImages struct{}
+
+func (noImages) Describe(context.Context, []string) ([]ami.Image, error) { return nil, nil }
 
 func newWorld(t testing.TB, objects ...client.Object) *world {
 	scheme := runtime.NewScheme()
@@ -89,7 +95,7 @@ func (w *world) restart() {
 		},
 	})
 	w.reconciler = &binding.Reconciler{Client: operator, Reader: operator, Recorder: w.events, Clock: w.clock,
-		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator}}
+		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator, Images: noImages{}}}
 }
 
 func (w *world) first(verb string, object any, then func() error) error {

@@ -50,7 +50,7 @@
 //	filters know * and ? and \ as wildcards and escape          documented: Using_Filtering
 //	a filter has up to 200 values: FilterLimitExceeded          documented: Using_Filtering, errors-overview
 //	an unknown id: InvalidSnapshot.NotFound; on delete too      documented: errors-overview
-//	a snapshot that an AMI uses: InvalidSnapshot.InUse          documented: errors-overview (by Inject, no AMIs here)
+//	a snapshot that an AMI uses: InvalidSnapshot.InUse          documented: errors-overview (by Inject, no AMI here is made of one)
 //	every account has 17 Regions, others are opt-in             documented: aws-regions
 //	a Region that is not enabled knows no credentials           measured: steampipe-plugin-aws issue 75, fog-aws issue 585
 //	DescribeRegions by name, all, or only those enabled         documented: API_DescribeRegions; the error code is assumed
@@ -125,6 +125,9 @@
 //	one absent version or template fails the whole call         documented: errors-overview
 //	pages of 1 to 200, of 200 by default                        documented: API_DescribeLaunchTemplates; the default is assumed
 //	no pages of ids or names                                    assumed
+//	DescribeImages lists deprecated AMIs when asked to          documented: API_DescribeImages; by id always is assumed
+//	one unknown or malformed AMI id fails the whole call        documented: errors-overview
+//	an AMI that a filter names and is not there is left out     documented: Using_Filtering
 //	a snapshot that a template names need not exist             assumed
 //	a template that a group names can be deleted                assumed
 //	Auto Scaling: a group has a template or a policy            documented: API_CreateAutoScalingGroup

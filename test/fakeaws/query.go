@@ -44,6 +44,7 @@ var queryActions = func() map[string]action {
 		queryAction(ec2API, "DisableFastSnapshotRestores", ec2Probe.DisableFastSnapshotRestores, (*Server).disableFastSnapshotRestores),
 		queryAction(ec2API, "DescribeFastSnapshotRestores", ec2Probe.DescribeFastSnapshotRestores, (*Server).describeFastSnapshotRestores),
 		queryAction(ec2API, "DescribeRegions", ec2Probe.DescribeRegions, (*Server).describeRegions),
+		queryAction(ec2API, "DescribeImages", ec2Probe.DescribeImages, (*Server).describeImages, imageMembers...),
 		queryAction(ec2API, "CreateLaunchTemplate", ec2Probe.CreateLaunchTemplate, (*Server).createLaunchTemplate,
 			append([]string{"ClientToken", "DryRun", "LaunchTemplateName", "TagSpecifications", "VersionDescription"}, templateMembers...)...),
 		queryAction(ec2API, "CreateLaunchTemplateVersion", ec2Probe.CreateLaunchTemplateVersion, (*Server).createLaunchTemplateVersion,

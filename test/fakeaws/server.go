@@ -72,6 +72,7 @@ type Server struct {
 	// templates are in the order of their creation.
 	templates     []*launchTemplate
 	templatesMade int
+	images        []Image
 	groups        []*autoScalingGroup
 	remembered    map[string]remembered
 	started       int

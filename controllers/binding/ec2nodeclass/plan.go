@@ -25,7 +25,8 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	}
 	plan.Problem, plan.Warnings = o.rate.judge()
 	if plan.Problem == nil {
-		plan.Problem = o.preflight(b, snapshot)
+		problem, warnings := o.preflight(b, snapshot)
+		plan.Problem, plan.Warnings = problem, append(plan.Warnings, warnings...)
 	}
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
@@ -47,13 +48,6 @@ func (o *observation) outlook(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 		plan.InPlace = snapshotOf(find(devicesOf(class), b.Spec.Target.EC2NodeClass.Device.Name))
 	}
 	return plan
-}
-
-func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) *binding.Problem {
-	if problem := o.checkDevices(devicesOf(o.class), b.Spec.Target.EC2NodeClass.Device.Name); problem != nil {
-		return problem
-	}
-	return o.checkFormat(snapshot)
 }
 
 func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, plan *binding.Plan) {
@@ -94,55 +88,6 @@ func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding
 func isRecreated(class *unstructured.Unstructured, b *v1alpha1.NodeClassBinding) bool {
 	created := class.GetCreationTimestamp()
 	return b.Status.AppliedTime != nil && b.Status.AppliedTime.Before(&created)
-}
-
-func (o *observation) checkDevices(devices []any, name string) *binding.Problem {
-	class, family := o.class.GetName(), familyOf(o.class)
-	same := 0
-	for _, device := range devices {
-		if nameOf(device) == name {
-			same++
-		}
-	}
-	switch {
-	case same > 1:
-		return &binding.Problem{
-			Reason: v1alpha1.ReasonDeviceDuplicated, Stalled: true,
-			Message: fmt.Sprintf("EC2NodeClass %s lists %s %d times in spec.blockDeviceMappings, and EC2 takes one: "+
-				"remove the others", class, name, same),
-		}
-	case name == rootDevice(family):
-		return invalid("%s is the root device of %s nodes, which boot from it: name the data device in "+
-			"spec.target.ec2NodeClass.device, /dev/xvdb for Bottlerocket", name, family)
-	case len(devices) == 0 && defaultDevices(family) == nil:
-		return invalid("EC2NodeClass %s has no spec.blockDeviceMappings, and a list with %s alone would replace the "+
-			"root device that Karpenter adds for family %s: add the root device to spec.blockDeviceMappings first",
-			class, name, family)
-	default:
-		return nil
-	}
-}
-
-// checkFormat keeps nodes from booting with a volume that is no use to them. Worse than that, Bottlerocket mounts its
-// data partition by its name, and a volume of the format Containerd has none.
-func (o *observation) checkFormat(snapshot binding.Snapshot) *binding.Problem {
-	class, family := o.class.GetName(), familyOf(o.class)
-	mismatch := func(why, remedy string) *binding.Problem {
-		return &binding.Problem{
-			Reason: v1alpha1.ReasonFormatMismatch, Stalled: true,
-			Message: fmt.Sprintf("snapshot %s has the format %s, %s: %s", snapshot.ID, snapshot.Format, why, remedy),
-		}
-	}
-	switch {
-	case snapshot.Format == v1alpha1.FormatFiles:
-		return mismatch("which holds no images that the containerd of a node could run",
-			"name an ImageCacheSnapshot of the format Bottlerocket or Containerd in spec.snapshot.ref")
-	case snapshot.Format == v1alpha1.FormatContainerd && family == familyBottlerocket:
-		return mismatch(fmt.Sprintf("and the nodes of EC2NodeClass %s are Bottlerocket, which has its data in a partition", class),
-			"name an ImageCacheSnapshot of the format Bottlerocket in spec.snapshot.ref")
-	default:
-		return nil
-	}
 }
 
 func invalid(format string, args ...any) *binding.Problem {

@@ -19,6 +19,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
+	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
 // What the target needs of Karpenter's kinds. It creates and deletes only classes that it derives from others.
@@ -49,6 +50,8 @@ type Target struct {
 	// Reader reads from the API server, past any cache: what is written rests on exactly what is there, field managers
 	// included, and a NodeClaim that a cache does not know yet is a node all the same.
 	Reader client.Reader
+	// Images says what the AMIs of a class need.
+	Images Images
 }
 
 // observation is the class that a binding names, the one derived from it, and what runs on the one that nodes launch
@@ -63,6 +66,9 @@ type observation struct {
 	fleet fleet.Fleet
 	// rate tells whether the cluster's EC2NodeClasses have a volumeInitializationRate, if the binding says one.
 	rate support
+	// images are the AMIs of the class, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 }
 
 // Observe implements binding.Target.
@@ -96,6 +102,9 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 	}
 	if o.class == nil && o.derived == nil {
 		return o, nil
+	}
+	if o.class != nil {
+		o.images, o.imageWarnings = t.readImages(ctx, o.class)
 	}
 	launching := o.class
 	if derives(b) {

@@ -11,7 +11,11 @@ import (
 
 // inUse keeps a derived class as long as a pool would be left without: Karpenter launches no node of a class that is gone.
 func inUse(derived, class string, users fleet.Fleet) *binding.Problem {
-	namedBy, nodes := users.LaunchedBy(), users.Claims()
+	var namedBy []string
+	for _, pool := range users.Launching() {
+		namedBy = append(namedBy, pool.GetName())
+	}
+	nodes := users.Claims()
 	problem := &binding.Problem{Reason: v1alpha1.ReasonDerivedClassInUse, RetryAfter: inUseRetry}
 	switch {
 	case len(namedBy) > 0:

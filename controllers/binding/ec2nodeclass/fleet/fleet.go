@@ -6,6 +6,7 @@
 package fleet
 
 import (
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -54,16 +55,15 @@ func Of(name string, class *unstructured.Unstructured, claims, pools []unstructu
 	return f
 }
 
-// LaunchedBy returns the names of the NodePools that launch nodes with the class, sorted.
-func (f *Fleet) LaunchedBy() []string {
-	var names []string
-	for name, pool := range f.pools {
-		if ClassOfPool(pool) == f.name {
-			names = append(names, name)
+// Launching returns the NodePools that launch nodes with the class, sorted by name.
+func (f *Fleet) Launching() []*unstructured.Unstructured {
+	var pools []*unstructured.Unstructured
+	for _, name := range slices.Sorted(maps.Keys(f.pools)) {
+		if ClassOfPool(f.pools[name]) == f.name {
+			pools = append(pools, f.pools[name])
 		}
 	}
-	slices.Sort(names)
-	return names
+	return pools
 }
 
 // Claims counts the NodeClaims of the class, those that are being deleted included.

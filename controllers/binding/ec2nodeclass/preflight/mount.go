@@ -1,0 +1,89 @@
+package preflight
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+)
+
+var (
+	// mounting is how a script or cloud-init's configuration mounts: the command, a line for fstab, a unit, the module.
+	mounting = regexp.MustCompile(`\bmount\b|/etc/fstab|\.mount\b|(?m:^mounts:)`)
+	// mapped are names of block device mappings, and named what finds a volume without one.
+	mapped = regexp.MustCompile(`/dev/(?:sd|xvd)([a-z]{1,2})\b`)
+	named  = regexp.MustCompile(`\b(?:PART)?(?:LABEL|UUID)=|/dev/disk/by-|/dev/nvme|\blsblk\b|\bblkid\b|\bebsnvme-id\b`)
+	// formatting is what no volume with images survives.
+	formatting = regexp.MustCompile(`\bmkfs\b`)
+	// comment is a line of nothing else.
+	comment = regexp.MustCompile(`(?m)^\s*#.*$`)
+)
+
+// checkMounted asks whether AL2023's nodes mount the device: nothing of the AMI does.
+func (i *inspection) checkMounted(parts []part, readable bool) {
+	mounts := i.mounts(parts)
+	if len(mounts) == 0 && readable {
+		i.block(v1alpha1.ReasonDeviceNotMounted, "nothing in spec.userData of EC2NodeClass %s mounts %s over %s, so that nodes would "+
+			"not see the images on it: add the script of docs/node-user-data.md, with device=%s",
+			i.class, i.Device.Name, containerdRoot, i.Device.Name)
+	}
+	i.warnFormatting(mounts)
+}
+
+// mounts returns the scripts that mount the device over containerd's directory, as far as a look at their words tells.
+func (i *inspection) mounts(parts []part) []string {
+	var scripts []string
+	for _, one := range parts {
+		script := comment.ReplaceAllString(one.text, "")
+		if one.mediaType != nodeConfigType && strings.Contains(script, containerdRoot) &&
+			mounting.MatchString(script) && namesDevice(script, i.Device.Name) {
+			scripts = append(scripts, script)
+		}
+	}
+	return scripts
+}
+
+// namesDevice tells whether a script means the device: by its name, where /dev/sdb and /dev/xvdb are the same, or, when it
+// has no name of a mapping at all, by what finds a volume otherwise.
+func namesDevice(script, device string) bool {
+	names := mapped.FindAllStringSubmatch(script, -1)
+	wanted := mapped.FindStringSubmatch(device)
+	if len(names) == 0 || wanted == nil {
+		return named.MatchString(script)
+	}
+	return slices.ContainsFunc(names, func(name []string) bool { return name[1] == wanted[1] })
+}
+
+func (i *inspection) warnFormatting(mounts []string) {
+	if slices.ContainsFunc(mounts, formatting.MatchString) {
+		i.warn(v1alpha1.ReasonNotChecked, "a script in spec.userData of EC2NodeClass %s mounts %s and also makes a filesystem: make "+
+			"sure that it never formats that device, or use the script of docs/node-user-data.md", i.class, i.Device.Name)
+	}
+}
+
+// checkAL2 reads the user data of AL2, whose bootstrap script has the instance store mounted as RAID0 does.
+func (i *inspection) checkAL2(userData string) {
+	if i.hasRAID0() {
+		i.block(v1alpha1.ReasonInstanceStoreHides, "EC2NodeClass %s has spec.instanceStorePolicy RAID0, with which nodes of the family "+
+			"%s give containerd's directory to the instance store, and the images on %s are never seen: remove "+
+			"spec.instanceStorePolicy", i.class, amifamily.AL2, i.Device.Name)
+	}
+	i.checkCustom(userData)
+}
+
+// checkCustom only warns: what an AMI that is not known to mount the device does is its maker's to know.
+func (i *inspection) checkCustom(userData string) {
+	if i.Snapshot.Format != v1alpha1.FormatContainerd {
+		return
+	}
+	parts, _ := splitUserData(userData, func(string) bool { return false })
+	mounts := i.mounts(parts)
+	if len(mounts) == 0 {
+		i.warn(v1alpha1.ReasonDeviceNotMounted, "nothing that could be read in spec.userData of EC2NodeClass %s mounts %s over %s: unless "+
+			"its AMI does, nodes do not see the images on it; docs/node-user-data.md has a script",
+			i.class, i.Device.Name, containerdRoot)
+	}
+	i.warnFormatting(mounts)
+}

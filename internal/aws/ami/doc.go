@@ -1,0 +1,2 @@
+// Package ami tells what AMIs need of an instance's block devices.
+package ami
