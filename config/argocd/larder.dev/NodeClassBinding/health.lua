@@ -1,6 +1,7 @@
 -- How Argo CD reads a NodeClassBinding. Its status follows kstatus, from which this departs twice: what waits or is
 -- under way while nodes boot from a snapshot is Healthy, and what rollout.paused holds back is Suspended.
--- Argo CD gives scripts no string library, and takes a field that is absent, null or of another type as it comes.
+-- Argo CD gives scripts no string library, and an error in one shows as Unknown, which is worse than Degraded: so fields
+-- that are absent, or not what they should be, are taken for empty.
 
 local function health(status, message)
   return { status = status, message = message }
