@@ -142,6 +142,12 @@ func TestArgoCDHealthOfAnImageCacheSnapshot(t *testing.T) {
 			want:    health{"Progressing", "delete NodeClassBinding gpu"},
 			kstatus: status.TerminatingStatus,
 		},
+		"deleted just now": {
+			reason:  "it is on its way out, however it was",
+			object:  with(snapshot(usable), func(s *v1alpha1.ImageCacheSnapshot) { s.DeletionTimestamp = &now }),
+			want:    health{"Progressing", usable.Message},
+			kstatus: status.TerminatingStatus,
+		},
 	})
 }
 
@@ -153,7 +159,7 @@ func TestArgoCDHealthOfANodeClassBinding(t *testing.T) {
 	}
 	paused := func(b *v1alpha1.NodeClassBinding) { b.Spec.Rollout.Paused = true }
 	waits := func(reason, message string) *v1alpha1.NodeClassBinding {
-		return with(binding(ready(reason, message), applied(metav1.ConditionFalse, reason, message)), pending)
+		return with(binding(ready(reason, "new nodes boot with snap-2"), applied(metav1.ConditionFalse, reason, message)), pending)
 	}
 	fails := func(reason, message string) *v1alpha1.NodeClassBinding {
 		return binding(notReady(reason, message), stalled(reason, message), applied(metav1.ConditionFalse, reason, message))

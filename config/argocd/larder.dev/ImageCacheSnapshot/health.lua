@@ -47,7 +47,7 @@ end
 if holds("Stalled") then
   return health("Degraded", messageOf("Stalled", ""))
 end
-if tableOf(obj.spec).suspend == true and conditions.Ready.reason == "Suspended" then
+if conditions.Ready.reason == "Suspended" then
   return health("Suspended", messageOf("Ready", ""))
 end
 if not holds("Ready") then
