@@ -1,0 +1,60 @@
+-- How Argo CD reads an ImageCacheSnapshot. Its status follows kstatus, from which this departs twice: a renewal
+-- does not make an application Progressing each night, and spec.suspend makes it Suspended.
+-- Argo CD gives scripts no string library, and an error in one shows as Unknown, which is worse than Degraded: so fields
+-- that are absent, or not what they should be, are taken for empty.
+
+local function health(status, message)
+  return { status = status, message = message }
+end
+
+local function tableOf(value)
+  if type(value) == "table" then
+    return value
+  end
+  return {}
+end
+
+local conditions = {}
+for _, condition in ipairs(tableOf(tableOf(obj.status).conditions)) do
+  if type(condition) == "table" and type(condition.type) == "string" then
+    conditions[condition.type] = condition
+  end
+end
+
+local function holds(kind)
+  return conditions[kind] ~= nil and conditions[kind].status == "True"
+end
+
+local function messageOf(kind, otherwise)
+  if conditions[kind] ~= nil and type(conditions[kind].message) == "string" then
+    return conditions[kind].message
+  end
+  return otherwise
+end
+
+local metadata, status = tableOf(obj.metadata), tableOf(obj.status)
+
+-- Argo CD says so by itself where it knows; other callers of this script do not.
+if metadata.deletionTimestamp ~= nil then
+  return health("Progressing", messageOf("Ready", "it is being deleted"))
+end
+if conditions.Ready == nil then
+  return health("Progressing", "Larder has not looked at it yet: is its operator running?")
+end
+if status.observedGeneration ~= metadata.generation then
+  return health("Progressing", "Larder has not come to an end with this spec: " .. messageOf("Ready", ""))
+end
+if holds("Stalled") then
+  return health("Degraded", messageOf("Stalled", ""))
+end
+if conditions.Ready.reason == "Suspended" then
+  return health("Suspended", messageOf("Ready", ""))
+end
+if not holds("Ready") then
+  return health("Progressing", messageOf("Ready", ""))
+end
+-- The snapshot serves this spec, whether a renewal of it runs, waits or fails.
+if holds("Reconciling") then
+  return health("Healthy", messageOf("Ready", "") .. "; meanwhile: " .. messageOf("Reconciling", ""))
+end
+return health("Healthy", messageOf("Ready", ""))
