@@ -61,7 +61,8 @@ func (p *Player) Settle(ctx context.Context) error {
 			return err
 		}
 		for _, object := range objects {
-			if err := step.settle(ctx, object); err != nil {
+			// Somebody else wrote meanwhile: there is a next time.
+			if err := step.settle(ctx, object); err != nil && !errors.IsConflict(err) {
 				return fmt.Errorf("settling %s %s: %w", step.kind.Kind, object.GetName(), err)
 			}
 		}
