@@ -39,9 +39,13 @@ const inGPU = `    ec2NodeClass:
       device: {name: /dev/xvdb}
 `
 
-// class is e2e.NodeClass by another name.
-func class(name string) string {
-	return strings.Replace(e2e.NodeClass, "\n  name: gpu\n", "\n  name: "+name+"\n", 1)
+// applyClass applies e2e.NodeClass by another name.
+func (s *Story) applyClass(ctx context.Context, name string) error {
+	path, err := s.write(name+".yaml", strings.Replace(e2e.NodeClass, "\n  name: gpu\n", "\n  name: "+name+"\n", 1))
+	if err != nil {
+		return err
+	}
+	return s.Show(ctx, "apply", "--filename", path)
 }
 
 // target is that of a binding to another class.

@@ -23,7 +23,7 @@ const (
 func (s *Story) derive(ctx context.Context) error {
 	s.Say("Another class is Git's alone. Larder leaves it as it is, and owns a second one, equal but for the device:")
 	target := target(gitClass) + "      derive: {name: " + derivedClass + "}\n"
-	if err := errors.Join(s.apply(ctx, "web.yaml", class(gitClass)), s.apply(ctx, "web-binding.yaml", binding(gitClass, ref, target, withNextDrift))); err != nil {
+	if err := errors.Join(s.applyClass(ctx, gitClass), s.apply(ctx, "web-binding.yaml", binding(gitClass, ref, target, withNextDrift))); err != nil {
 		return err
 	}
 	before, err := s.specOf(ctx, gitClass)
@@ -57,9 +57,9 @@ func (s *Story) foreign(ctx context.Context) error {
 	published := s.publish("/platform/inference", publisher)
 	s.publish("/elsewhere/inference", stranger)
 	if err := errors.Join(
-		s.apply(ctx, "batch.yaml", class(foreignClass)),
+		s.applyClass(ctx, foreignClass),
 		s.apply(ctx, "batch-binding.yaml", binding(foreignClass, "{ssmParameter: /platform/inference}", target(foreignClass), withNextDrift)),
-		s.apply(ctx, "rogue.yaml", class(strangeClass)),
+		s.applyClass(ctx, strangeClass),
 		s.apply(ctx, "rogue-binding.yaml", binding(strangeClass, "{ssmParameter: /elsewhere/inference}", target(strangeClass), withNextDrift)),
 	); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (s *Story) window(ctx context.Context) error {
 	s.Say("A class whose nodes may be replaced for one hour a day, which is not now:")
 	farAway := time.Now().UTC().Add(12 * time.Hour).Hour()
 	rollout := fmt.Sprintf("    strategy: Roll\n    window: {schedule: \"0 %d * * *\", duration: 1h}\n", farAway)
-	if err := errors.Join(s.apply(ctx, "night.yaml", class(nightClass)), s.apply(ctx, "night-binding.yaml", binding(nightClass, ref, target(nightClass), rollout))); err != nil {
+	if err := errors.Join(s.applyClass(ctx, nightClass), s.apply(ctx, "night-binding.yaml", binding(nightClass, ref, target(nightClass), rollout))); err != nil {
 		return err
 	}
 	if err := s.untilBinding(ctx, nightClass, "waits for its window", patience, func(b *v1alpha1.NodeClassBinding) bool {
