@@ -29,6 +29,10 @@ demo: ## Run the main job on this machine, from images to a patched EC2NodeClass
 demo-refresh: ## Push images under the same tag, and see new revisions come and the oldest go. KEEP=1 leaves it up.
 	hack/demo.sh -refresh
 
+.PHONY: demo-karpenter
+demo-karpenter: ## Bind a pool with nodes: preview, rollout, rollback, a GitOps rival, derive, deletion. KEEP=1 leaves it up.
+	hack/demo.sh -karpenter
+
 ##@ Develop
 
 .PHONY: build

@@ -82,12 +82,14 @@ type world struct {
 	t        *testing.T
 	gate     *gate
 	operator *e2e.Operator
-	log      *os.File
+	// flags are further ones of the operator.
+	flags []string
+	log   *os.File
 }
 
-func newWorld(t *testing.T, aws fakeaws.Options) *world {
+func newWorld(t *testing.T, aws fakeaws.Options, flags ...string) *world {
 	t.Helper()
-	w := &world{t: t, gate: &gate{}}
+	w := &world{t: t, gate: &gate{}, flags: flags}
 	dir := t.TempDir()
 	var err error
 	aws.OnCall = w.gate.onCall
@@ -122,7 +124,7 @@ func newWorld(t *testing.T, aws fakeaws.Options) *world {
 
 func (w *world) start() {
 	w.t.Helper()
-	operator, err := w.StartOperator(w.t.Context(), w.log)
+	operator, err := w.StartOperator(w.t.Context(), w.log, w.flags...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

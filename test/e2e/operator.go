@@ -19,19 +19,19 @@ type Operator struct {
 	err     error
 }
 
-// StartOperator starts the operator as the installed service account; its log goes to log.
-func (s *Stack) StartOperator(ctx context.Context, log io.Writer) (*Operator, error) {
+// StartOperator starts the operator as the installed service account, with further flags; its log goes to log.
+func (s *Stack) StartOperator(ctx context.Context, log io.Writer, flags ...string) (*Operator, error) {
 	kubeconfig, err := s.operatorKubeconfig(ctx)
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(s.LarderPath(), "manager",
+	command := exec.Command(s.LarderPath(), append([]string{"manager",
 		"--kubeconfig", kubeconfig,
 		"--metrics-bind-address", "0",
 		"--health-probe-bind-address", "0",
 		// An hour is for a person to step in; here, nobody does.
 		"--gc-orphan-grace", "1s",
-	)
+	}, flags...)...)
 	command.Env = s.awsEnvironment()
 	command.Stdout, command.Stderr = log, log
 	// The operator goes when we do, even if we are killed.

@@ -1,6 +1,7 @@
 // Command demo shows Larder's main job on this machine: two objects are applied, an EBS snapshot that holds
 // real images comes into being, and an EC2NodeClass boots from it. With -refresh it shows what becomes of them when
-// images are pushed. AWS alone is a double.
+// images are pushed, with -karpenter what a binding does on a pool with nodes. AWS is a double, and Karpenter's controller
+// is played.
 package main
 
 import (
@@ -20,20 +21,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/larder-dev/larder/test/e2e"
+	"github.com/larder-dev/larder/test/e2e/story"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
 
 func main() {
 	keep := flag.Bool("keep", false, "leave everything up until interrupted")
 	refresh := flag.Bool("refresh", false, "show how the snapshot follows a tag")
+	karpenter := flag.Bool("karpenter", false, "show what a binding does on a pool with nodes")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // the operator has a log of its own
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	show := (*demo).show
-	if *refresh {
+	show, flags := (*demo).show, []string(nil)
+	switch {
+	case *refresh:
 		show = (*demo).showRefresh
+	case *karpenter:
+		show, flags = (*demo).showKarpenter, story.Flags()
 	}
-	err := run(ctx, *keep, show)
+	err := run(ctx, *keep, show, flags)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -41,14 +47,16 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, keep bool, show func(*demo) error) (err error) {
+// run shows something with an operator that has further flags.
+func run(ctx context.Context, keep bool, show func(*demo) error, flags []string) (err error) {
 	dir, err := os.MkdirTemp("", "larder-demo-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	say("Starting a kube-apiserver with Karpenter's CRDs, a registry with images and an AWS double on loopback,\nand installing Larder from config/default.")
+	narrator := e2e.Narrator{Out: os.Stdout}
+	narrator.Say("Starting a kube-apiserver with Karpenter's CRDs, a registry with images and an AWS double on loopback,\nand installing Larder from config/default.")
 	stack, err := e2e.Start(ctx, dir, e2e.Options{AWS: fakeaws.Options{PendingFor: 3 * time.Second, Dir: dir}})
 	defer func() { err = errors.Join(err, stack.Close()) }()
 	if err != nil {
@@ -59,7 +67,7 @@ func run(ctx context.Context, keep bool, show func(*demo) error) (err error) {
 		return err
 	}
 	defer operatorLog.Close()
-	operator, err := stack.StartOperator(ctx, operatorLog)
+	operator, err := stack.StartOperator(ctx, operatorLog, flags...)
 	if err != nil {
 		return err
 	}
@@ -71,12 +79,13 @@ func run(ctx context.Context, keep bool, show func(*demo) error) (err error) {
 		<-operator.Exited
 		cancel(errors.New("the operator ended"))
 	}()
-	d := &demo{ctx: showing, stack: stack, dir: dir}
+	narrator.Stack = stack
+	d := &demo{Narrator: narrator, ctx: showing, dir: dir}
 	if err := show(d); err != nil {
 		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(operatorLog.Name()))
 	}
 	if keep {
-		say("Left up until you press Ctrl-C; the operator's log is %s. In another terminal:", operatorLog.Name())
+		d.Say("Left up until you press Ctrl-C; the operator's log is %s. In another terminal:", operatorLog.Name())
 		fmt.Printf("export KUBECONFIG=%s\n", stack.Kubeconfig)
 		<-ctx.Done()
 	}
@@ -84,60 +93,62 @@ func run(ctx context.Context, keep bool, show func(*demo) error) (err error) {
 }
 
 type demo struct {
-	ctx   context.Context
-	stack *e2e.Stack
-	dir   string
+	e2e.Narrator
+	ctx context.Context
+	dir string
 }
 
 func (d *demo) show() error {
 	class, samples := filepath.Join(d.dir, "ec2nodeclass.yaml"), filepath.Join(d.dir, "samples.yaml")
-	if err := errors.Join(os.WriteFile(class, []byte(e2e.NodeClass), 0o600), d.stack.WriteSamples(samples)); err != nil {
+	if err := errors.Join(os.WriteFile(class, []byte(e2e.NodeClass), 0o600), d.Stack.WriteSamples(samples)); err != nil {
 		return err
 	}
 	devices := []string{"get", "ec2nodeclass", "gpu", "--output", `go-template={{range .spec.blockDeviceMappings}}{{.deviceName}}  {{.ebs}}{{"\n"}}{{end}}`}
 
-	say("An EC2NodeClass as a team might have it, with its devices:")
+	d.Say("An EC2NodeClass as a team might have it, with its devices:")
 	if err := d.kubectl("apply", "--filename", class); err != nil {
 		return err
 	}
 	if err := d.kubectl(devices...); err != nil {
 		return err
 	}
-	say("What to cache and who boots from it: config/samples, with the images of the registry on this machine.")
+	d.Say("What to cache and who boots from it: config/samples, with the images of the registry on this machine.")
 	if err := d.kubectl("apply", "--filename", samples); err != nil {
 		return err
 	}
 	if err := d.watchUntilReady(); err != nil {
 		return err
 	}
-	id, err := d.stack.Kubectl(d.ctx, "get", "ics", "inference", "--output", "jsonpath={.status.snapshotID}")
+	id, err := d.Stack.Kubectl(d.ctx, "get", "ics", "inference", "--output", "jsonpath={.status.snapshotID}")
 	if err != nil {
 		return err
 	}
-	say("What is inside of the snapshot, read back from its blocks:")
+	d.Say("What is inside of the snapshot, read back from its blocks:")
 	fmt.Printf("$ larder inspect %s\n", id)
-	inspect := d.stack.Larder(d.ctx, "inspect", id)
+	inspect := d.Stack.Larder(d.ctx, "inspect", id)
 	inspect.Stdout, inspect.Stderr = os.Stdout, os.Stderr
 	if err := inspect.Run(); err != nil {
 		return fmt.Errorf("larder inspect %s: %w", id, err)
 	}
-	say("Both objects, and the EC2NodeClass: the data device names the snapshot, the other devices are as they were.")
+	d.Say("Both objects, and the EC2NodeClass: the data device names the snapshot, the other devices are as they were.")
 	if err := d.kubectl("get", "ics,ncb"); err != nil {
 		return err
 	}
 	return d.kubectl(devices...)
 }
 
-// kubectl shows a command as a person would type it, and what it prints.
-func (d *demo) kubectl(arguments ...string) error {
-	fmt.Printf("$ kubectl %s\n", strings.Join(arguments, " "))
-	output, err := d.stack.Kubectl(d.ctx, arguments...)
-	if err != nil {
-		return err
+func (d *demo) showKarpenter() error {
+	told := story.New(d.Narrator, d.dir)
+	for _, chapter := range story.Chapters() {
+		if err := chapter.Tell(told, d.ctx); err != nil {
+			return fmt.Errorf("%s: %w", chapter.Name, err)
+		}
 	}
-	fmt.Println(strings.TrimSpace(output))
 	return nil
 }
+
+// kubectl shows a command, and what it prints.
+func (d *demo) kubectl(arguments ...string) error { return d.Show(d.ctx, arguments...) }
 
 // watchUntilReady shows both objects change, in two watches side by side, until both are Ready.
 func (d *demo) watchUntilReady() error {
@@ -145,7 +156,7 @@ func (d *demo) watchUntilReady() error {
 	defer stopWatching()
 	for _, kind := range []string{"ics", "ncb"} {
 		fmt.Printf("$ kubectl get %s --watch\n", kind)
-		watch := exec.CommandContext(ctx, d.stack.KubectlPath(), "--kubeconfig", d.stack.Kubeconfig, "get", kind, "--watch", "--output", "wide")
+		watch := exec.CommandContext(ctx, d.Stack.KubectlPath(), "--kubeconfig", d.Stack.Kubeconfig, "get", kind, "--watch", "--output", "wide")
 		watch.Stdout = os.Stdout
 		if err := watch.Start(); err != nil {
 			return fmt.Errorf("watching %s: %w", kind, err)
@@ -155,12 +166,8 @@ func (d *demo) watchUntilReady() error {
 			_ = watch.Wait() // it was killed
 		}()
 	}
-	_, err := d.stack.Kubectl(d.ctx, "wait", "--for=condition=Ready", "--timeout=5m", "ics/inference", "ncb/gpu")
+	_, err := d.Stack.Kubectl(d.ctx, "wait", "--for=condition=Ready", "--timeout=5m", "ics/inference", "ncb/gpu")
 	return err
-}
-
-func say(format string, arguments ...any) {
-	fmt.Printf("\n\033[1m"+format+"\033[0m\n", arguments...)
 }
 
 func lastLines(path string) string {

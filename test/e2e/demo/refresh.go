@@ -23,7 +23,7 @@ const (
 
 // showRefresh pushes a new image under the same tag, and then another, and touches nothing else.
 func (d *demo) showRefresh() error {
-	image, err := d.stack.PushRelease(d.ctx, 1)
+	image, err := d.Stack.PushRelease(d.ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -32,15 +32,15 @@ func (d *demo) showRefresh() error {
 	if err := errors.Join(os.WriteFile(class, []byte(e2e.NodeClass), 0o600), os.WriteFile(following, []byte(manifest), 0o600)); err != nil {
 		return err
 	}
-	say("An EC2NodeClass as a team might have it, what to cache, and who boots from it. That is all that is applied:")
+	d.Say("An EC2NodeClass as a team might have it, what to cache, and who boots from it. That is all that is applied:")
 	fmt.Print(manifest)
 	for _, file := range []string{class, following} {
 		if err := d.kubectl("apply", "--filename", file); err != nil {
 			return err
 		}
 	}
-	say("Twice a new image is pushed under the same tag. Nobody touches the objects:")
-	t := &timeline{stack: d.stack, start: time.Now()}
+	d.Say("Twice a new image is pushed under the same tag. Nobody touches the objects:")
+	t := &timeline{stack: d.Stack, start: time.Now()}
 	if err := t.until(d.ctx, "revision 1 is Ready, and the EC2NodeClass has it", buildPatience, func(s *sight) bool { return s.serves(1) }); err != nil {
 		return err
 	}
@@ -53,14 +53,14 @@ func (d *demo) showRefresh() error {
 	if err := seeOldestGo(d, t, first.SnapshotID); err != nil {
 		return err
 	}
-	say("Both objects:")
+	d.Say("Both objects:")
 	return d.kubectl("get", "ics,ncb", "--output", "wide")
 }
 
 // pushAndSee pushes the next release, and sees that the interval alone makes a revision of it that is a small part of the
 // first one's work.
 func (d *demo) pushAndSee(t *timeline, revision int64, first v1alpha1.RevisionStatus) error {
-	image, err := d.stack.PushRelease(d.ctx, byte(revision))
+	image, err := d.Stack.PushRelease(d.ctx, byte(revision))
 	if err != nil {
 		return err
 	}
