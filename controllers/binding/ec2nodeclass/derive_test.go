@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	stored = binding.Snapshot{ID: "snap-1", SizeGiB: 40}
-	staged = binding.Snapshot{ID: "snap-2", SizeGiB: 60}
+	stored = binding.Snapshot{ID: "snap-1", Format: v1alpha1.FormatBottlerocket, SizeGiB: 40, Platforms: []string{"linux/amd64", "linux/arm64"}}
+	staged = binding.Snapshot{ID: "snap-2", Format: v1alpha1.FormatBottlerocket, SizeGiB: 60, Platforms: []string{"linux/amd64", "linux/arm64"}}
 )
 
 func derivingBinding(device v1alpha1.Device) *v1alpha1.NodeClassBinding {

@@ -31,7 +31,7 @@ func TestPlanSaysWhatThePreflightFinds(t *testing.T) {
 		"nothing":                        {"the usual pool", &observation{class: bottlerocket(rootVolume)}, said, snapshot, "", nil},
 		"a problem":                      {"no node would see the images", &observation{class: raid}, said, snapshot, "InstanceStoreHidesDevice", nil},
 		"a warning":                      {"it does not keep the snapshot from being written", &observation{class: bottlerocket(rootVolume)}, said, full, "", []string{"ContentsFillVolume"}},
-		"a warning of what will be":      {"the 100 GiB in place are an older snapshot's: the class's own 25 come back", &observation{class: written}, v1alpha1.Device{}, full, "", []string{"ContentsFillVolume"}},
+		"a size of Larder's own":         {"the 100 GiB in place are an older snapshot's: what it is made now has room again", &observation{class: written}, v1alpha1.Device{}, full, "", nil},
 		"a snapshot that is not usable":  {"what it will be is not known", &observation{class: bottlerocket(rootVolume)}, said, binding.Snapshot{}, "", nil},
 		"a problem without any snapshot": {"it can be solved while the snapshot is made", &observation{class: raid}, said, binding.Snapshot{}, "InstanceStoreHidesDevice", nil},
 	}
