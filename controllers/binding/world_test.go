@@ -45,6 +45,8 @@ type world struct {
 	// fail answers the operator's requests instead of the API server, and lose after it, when they are set and do not
 	// return nil.
 	fail, lose func(verb string, object any) error
+	// next is when the last pass asked for another; zero when it ended in an error.
+	next time.Duration
 }
 
 func newWorld(t testing.TB, objects ...client.Object) *world {
@@ -104,11 +106,20 @@ func (w *world) first(verb string, object any, then func() error) error {
 	return err
 }
 
-// pass makes one pass over a binding, returns what it left behind, and checks what holds after every pass.
+// pass makes one pass over a binding, a minute after the last.
 func (w *world) pass(name string) (*v1alpha1.NodeClassBinding, error) {
 	w.Helper()
-	w.clock.SetTime(w.clock.Now().Add(time.Minute))
-	_, err := w.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKey{Name: name}})
+	w.wait(time.Minute)
+	return w.passNow(name)
+}
+
+func (w *world) wait(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
+
+// passNow makes one pass over a binding, returns what it left behind, and checks what holds after every pass.
+func (w *world) passNow(name string) (*v1alpha1.NodeClassBinding, error) {
+	w.Helper()
+	result, err := w.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKey{Name: name}})
+	w.next = result.RequeueAfter
 	b := &v1alpha1.NodeClassBinding{}
 	if getErr := w.client.Get(context.Background(), client.ObjectKey{Name: name}, b); getErr != nil {
 		if client.IgnoreNotFound(getErr) != nil {
@@ -286,7 +297,7 @@ func checkStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
 		return meta.FindStatusCondition(b.Status.Conditions, conditionType)
 	}
 	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionSnapshotAvailable,
-		v1alpha1.ConditionPreflightPassed, v1alpha1.ConditionApplied} {
+		v1alpha1.ConditionPreflightPassed, v1alpha1.ConditionApplied, v1alpha1.ConditionRolledOut} {
 		if find(conditionType) == nil && b.DeletionTimestamp.IsZero() {
 			t.Errorf("%s: condition %s is missing", b.Name, conditionType)
 		}
@@ -319,7 +330,40 @@ func checkStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
 	if applied := find(v1alpha1.ConditionApplied); applied != nil && applied.Status == metav1.ConditionTrue && b.Status.AppliedSnapshotID == "" {
 		t.Errorf("%s: Applied without a snapshot", b.Name)
 	}
+	checkRollout(t, b)
 	checkKstatus(t, b, want)
+}
+
+// checkRollout holds what is true of the snapshots that a status names, and of what waits.
+func checkRollout(t testing.TB, b *v1alpha1.NodeClassBinding) {
+	t.Helper()
+	s := &b.Status
+	if (s.AppliedSnapshotID == "") != (s.AppliedTime == nil) {
+		t.Errorf("%s: applied is %q, at %v", b.Name, s.AppliedSnapshotID, s.AppliedTime)
+	}
+	if s.LastKnownGoodSnapshotID != "" && s.LastKnownGoodSnapshotID == s.RejectedSnapshotID {
+		t.Errorf("%s: %s is the last known good one and rejected", b.Name, s.RejectedSnapshotID)
+	}
+	if (s.RejectedSnapshotID == "") != (s.RejectedBecause == "") {
+		t.Errorf("%s: rejected %q because of %q", b.Name, s.RejectedSnapshotID, s.RejectedBecause)
+	}
+	applied := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionApplied)
+	if p := s.Pending; p != nil {
+		if applied.Status == metav1.ConditionTrue || applied.Reason != p.Why || p.Since == nil {
+			t.Errorf("%s: %q waits since %v because of %s, and Applied is %s %s", b.Name, p.SnapshotID, p.Since, p.Why, applied.Status, applied.Reason)
+		}
+		sum := int32(0)
+		for _, pool := range p.NodePools {
+			sum += pool.Nodes
+		}
+		if sum > p.NodesThatWouldBeReplaced || len(p.NodePools) > 100 {
+			t.Errorf("%s: %d nodes would be replaced, and those of %d pools are %d", b.Name, p.NodesThatWouldBeReplaced, len(p.NodePools), sum)
+		}
+	}
+	rolledOut := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionRolledOut)
+	if rolledOut != nil && rolledOut.Status == metav1.ConditionTrue && (s.AppliedSnapshotID == "" || s.Nodes.Outdated > 0) {
+		t.Errorf("%s: RolledOut with %q applied and the nodes %+v", b.Name, s.AppliedSnapshotID, s.Nodes)
+	}
 }
 
 func checkKstatus(t testing.TB, b *v1alpha1.NodeClassBinding, want status.Status) {
