@@ -220,6 +220,11 @@ func rolledOut(status *v1alpha1.NodeClassBindingStatus) metav1.Condition {
 			Message: fmt.Sprintf("%d of %d nodes were launched with something else than %s: status.nodes says where",
 				nodes.Outdated, all, status.AppliedSnapshotID),
 		}
+	case all == 0:
+		return metav1.Condition{
+			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNodesCurrent,
+			Message: "the target has no nodes; the next ones are launched with " + status.AppliedSnapshotID,
+		}
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNodesCurrent,
