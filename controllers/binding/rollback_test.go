@@ -278,6 +278,34 @@ func TestNewerSnapshotWhileOneFails(t *testing.T) {
 	})
 }
 
+// TestNewerSnapshotThatHasToWaitWhileNodesWork has neither way open: the newer one waits, and the bad one stays.
+func TestNewerSnapshotThatHasToWaitWhileNodesWork(t *testing.T) {
+	s := provenThenBad(t, v1alpha1.RolloutWithNextDrift)
+	s.wanted = "snap-3"
+	s.breakNodes(2)
+	s.plan.Pools = []binding.Pool{{Name: "default", Current: 3, Staying: 3}}
+	b := s.passes("b")
+	s.expectWrites("no node is replaced", "snap-1", "snap-2")
+	expect(t, "it says both", b, map[string]string{"Ready": "False NoWayBack", "Applied": "False WaitingForDrift"})
+	if p := b.Status.Pending; p == nil || p.SnapshotID != "snap-3" {
+		t.Errorf("what waits: %+v", p)
+	}
+	s.ask("now")
+	s.passes("b")
+	s.expectWrites("who asks gets the newer one", "snap-1", "snap-2", "snap-3")
+}
+
+// TestFindingsAreOfTheRejectedSnapshot has another snapshot wanted, with faults of its own, when the one in place fails.
+func TestFindingsAreOfTheRejectedSnapshot(t *testing.T) {
+	s := provenThenBad(t, v1alpha1.RolloutRoll)
+	s.wanted = "snap-3"
+	s.unfit = map[string]*binding.Problem{"snap-3": {Reason: v1alpha1.ReasonFormatMismatch, Message: "snap-3 has no images", Stalled: true}}
+	b := s.passes("b")
+	s.expectWrites("the bad one is taken out all the same", "snap-1", "snap-2", "snap-1")
+	expectSays(t, b, "snap-2 failed", "Karpenter keeps the cause in its log")
+	expect(t, "and the other one is not tried", s.passes("b"), map[string]string{"Ready": "False FormatMismatch"})
+}
+
 // TestRejectedSnapshotIsWantedAgain has a parameter go back to a snapshot that failed, while a better one is in place.
 func TestRejectedSnapshotIsWantedAgain(t *testing.T) {
 	s := provenThenBad(t, v1alpha1.RolloutRoll)
