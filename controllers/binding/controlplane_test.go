@@ -37,6 +37,7 @@ func TestControlPlane(t *testing.T) {
 	startOperator(t, plane)
 	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), plane) })
 	t.Run("NewNodesOnly waits for the last NodeClaim", func(t *testing.T) { testClaims(c.in(t)) })
+	t.Run("apply-now", func(t *testing.T) { testApplyNow(c.in(t)) })
 	t.Run("other writers", func(t *testing.T) { testOtherWriters(c.in(t)) })
 	t.Run("two bindings on one device", func(t *testing.T) { testTwoBindings(c.in(t)) })
 	t.Run("a class that changed since", func(t *testing.T) { testChangedSince(c.in(t), plane) })
@@ -292,6 +293,26 @@ func testTwoBindings(c *cluster) {
 	c.remove(second)
 	c.expectDevices("two", []any{root})
 	c.expectNoTrace("two")
+}
+
+// testApplyNow asks by the annotation alone, which changes no generation.
+func testApplyNow(c *cluster) {
+	c.create(newClaim("asked", "asked"))
+	b := c.bound("asked", v1alpha1.RolloutNewNodesOnly, root)
+	staged := c.waitFor("asked", v1alpha1.ConditionApplied, "False NodesWouldBeReplaced")
+	if p := staged.Status.Pending; p == nil || p.SnapshotID != "snap-1" || p.NodesThatWouldBeReplaced != 1 || p.Since == nil {
+		c.Errorf("pending: %+v", p)
+	}
+	c.must(c.admin.Get(context.Background(), client.ObjectKeyFromObject(b), b))
+	b.Annotations = map[string]string{v1alpha1.AnnotationApplyNow: "now"}
+	c.must(c.admin.Update(context.Background(), b))
+	done := c.waitFor("asked", v1alpha1.ConditionApplied, "True Applied")
+	if done.Status.LastHandledApplyNow != "now" || done.Status.Pending != nil {
+		c.Errorf("after the request: %+v", done.Status)
+	}
+	c.expectDevices("asked", []any{root, bound})
+	c.must(c.admin.Delete(context.Background(), newClaim("asked", "asked")))
+	c.remove(b)
 }
 
 // testChangedSince plans on a class that then changes, or goes: the API server has to refuse the write.

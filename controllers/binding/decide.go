@@ -136,12 +136,16 @@ func (d *decision) keepUp(binding *v1alpha1.NodeClassBinding) {
 	}
 }
 
-// findings are what speaks against the wanted snapshot.
+// findings are what speaks against a rejected snapshot now; nil when nothing does, or when it is not the wanted one.
 func (d *decision) findings() *Problem {
-	if d.unavailable != nil {
+	switch {
+	case !d.trial.hasRejected(d.wanted.ID):
+		return nil
+	case d.unavailable != nil:
 		return d.unavailable
+	default:
+		return d.unfit
 	}
-	return d.unfit
 }
 
 func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {

@@ -35,23 +35,6 @@ func pendingOf(binding *v1alpha1.NodeClassBinding, g goal, why string, now time.
 	return pending
 }
 
-// nodesOf says how far the applied snapshot has come. Right after another one was written, no node has it yet.
-func nodesOf(pools []Pool, justWritten bool) *v1alpha1.NodeCounts {
-	counts := &v1alpha1.NodeCounts{}
-	for _, pool := range byName(pools) {
-		is := v1alpha1.NodePoolCounts{Name: pool.Name, Current: int32(pool.Current), Outdated: int32(pool.Outdated)}
-		if justWritten {
-			is.Current, is.Outdated = 0, is.Current+is.Outdated
-		}
-		counts.Current += is.Current
-		counts.Outdated += is.Outdated
-		if len(counts.NodePools) < mostPools {
-			counts.NodePools = append(counts.NodePools, is)
-		}
-	}
-	return counts
-}
-
 func byName(pools []Pool) []Pool {
 	return slices.SortedFunc(slices.Values(pools), func(a, b Pool) int { return cmp.Compare(a.Name, b.Name) })
 }

@@ -48,54 +48,6 @@ func mark(binding *v1alpha1.NodeClassBinding, d decision, now time.Time) {
 	}
 }
 
-// settle records which snapshot the target names now, which one to go back to, and which one never to write again. It
-// tells whether another snapshot took the place of the one before.
-func settle(status *v1alpha1.NodeClassBindingStatus, d decision, now time.Time) bool {
-	status.HealthySince = d.trial.healthySince
-	if d.trial.proven {
-		status.LastKnownGoodSnapshotID, status.LastKnownGoodProven = status.AppliedSnapshotID, true
-	}
-	if !d.reached() {
-		return false
-	}
-	id, before := d.goal.snapshot.ID, status.AppliedSnapshotID
-	wasBad := before == "" || before == d.trial.rejected || before == status.RejectedSnapshotID
-	status.RejectedSnapshotID, status.RejectedBecause = d.rejection(id)
-	switch {
-	case id == before && d.goal.plan.Recreated:
-		status.AppliedTime, status.HealthySince = &metav1.Time{Time: now}, nil
-		return true
-	case id == before:
-		return false
-	case !wasBad && !status.LastKnownGoodProven:
-		status.LastKnownGoodSnapshotID = before
-	}
-	status.AppliedSnapshotID, status.AppliedTime, status.HealthySince = id, &metav1.Time{Time: now}, nil
-	if id == "" {
-		status.AppliedTime = nil
-	}
-	return true
-}
-
-// reached tells whether the target names what it was to name.
-func (d decision) reached() bool { return d.goal != nil && (!d.failed || d.upkeep) }
-
-// serves tells whether new nodes boot with a snapshot of the binding.
-func (d decision) serves() bool {
-	if d.reached() {
-		return d.goal.snapshot.ID != ""
-	}
-	return d.inPlace
-}
-
-// rejection is the snapshot that stays rejected once the target names another.
-func (d decision) rejection(named string) (id, because string) {
-	if d.trial.rejected == named {
-		return "", ""
-	}
-	return d.trial.rejected, message.Clip(d.trial.because, longestBecause)
-}
-
 // markHandled records that larder.dev/apply-now was acted on, which a write that failed did not.
 func markHandled(binding *v1alpha1.NodeClassBinding, d decision) {
 	if d.asked && !d.failed {
@@ -189,43 +141,6 @@ func (m marker) setWhile(present bool, conditionType string, problem *Problem) {
 	m.set(conditionType, metav1.Condition{
 		Status: metav1.ConditionTrue, Reason: problem.Reason, Message: problem.Message,
 	})
-}
-
-// markNodes sets the nodes and RolledOut. What is not rolled out yet is neither a fault nor under way by Larder: nodes are
-// replaced when the platform does, so it says nothing about Ready and Reconciling.
-func (m marker) markNodes(d decision, justWritten bool) {
-	status := &m.binding.Status
-	if problem := d.observed.Problem; problem != nil && len(d.observed.Pools) == 0 {
-		status.Nodes = nil
-		m.set(v1alpha1.ConditionRolledOut, metav1.Condition{
-			Status: metav1.ConditionUnknown, Reason: problem.Reason, Message: "the target's nodes are not known",
-		})
-		return
-	}
-	status.Nodes = nodesOf(d.observed.Pools, justWritten)
-	m.set(v1alpha1.ConditionRolledOut, rolledOut(status))
-}
-
-func rolledOut(status *v1alpha1.NodeClassBindingStatus) metav1.Condition {
-	nodes, all := status.Nodes, status.Nodes.Current+status.Nodes.Outdated
-	switch {
-	case status.AppliedSnapshotID == "":
-		return metav1.Condition{
-			Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNothingApplied,
-			Message: "the target names no snapshot of this binding",
-		}
-	case nodes.Outdated > 0:
-		return metav1.Condition{
-			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNodesOutdated,
-			Message: fmt.Sprintf("%d of %d nodes were launched with something else than %s: status.nodes says where",
-				nodes.Outdated, all, status.AppliedSnapshotID),
-		}
-	default:
-		return metav1.Condition{
-			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNodesCurrent,
-			Message: fmt.Sprintf("all %d nodes were launched with %s", all, status.AppliedSnapshotID),
-		}
-	}
 }
 
 // summarise sets Ready, Reconciling and Stalled, and tells whether the pass came to an end: what remains to be

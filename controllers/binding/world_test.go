@@ -3,11 +3,9 @@ package binding_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +45,8 @@ type world struct {
 	// fail answers the operator's requests instead of the API server, and lose after it, when they are set and do not
 	// return nil.
 	fail, lose func(verb string, object any) error
+	// next is when the last pass asked for another; zero when it ended in an error.
+	next time.Duration
 }
 
 // noImages is an account without AMIs.
@@ -111,11 +111,20 @@ func (w *world) first(verb string, object any, then func() error) error {
 	return err
 }
 
-// pass makes one pass over a binding, returns what it left behind, and checks what holds after every pass.
+// pass makes one pass over a binding, a minute after the last.
 func (w *world) pass(name string) (*v1alpha1.NodeClassBinding, error) {
 	w.Helper()
-	w.clock.SetTime(w.clock.Now().Add(time.Minute))
-	_, err := w.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKey{Name: name}})
+	w.wait(time.Minute)
+	return w.passNow(name)
+}
+
+func (w *world) wait(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
+
+// passNow makes one pass over a binding, returns what it left behind, and checks what holds after every pass.
+func (w *world) passNow(name string) (*v1alpha1.NodeClassBinding, error) {
+	w.Helper()
+	result, err := w.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKey{Name: name}})
+	w.next = result.RequeueAfter
 	b := &v1alpha1.NodeClassBinding{}
 	if getErr := w.client.Get(context.Background(), client.ObjectKey{Name: name}, b); getErr != nil {
 		if client.IgnoreNotFound(getErr) != nil {
@@ -282,77 +291,4 @@ func volume(name, size string, more ...any) map[string]any {
 		ebs[more[i].(string)] = more[i+1]
 	}
 	return map[string]any{"deviceName": name, "ebs": ebs}
-}
-
-// checkStatus holds what is true of every status, whatever happened.
-func checkStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
-	t.Helper()
-	if len(b.Status.Conditions) == 0 {
-		return // not looked at yet
-	}
-	find := func(conditionType string) *metav1.Condition {
-		return meta.FindStatusCondition(b.Status.Conditions, conditionType)
-	}
-	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionSnapshotAvailable,
-		v1alpha1.ConditionPreflightPassed, v1alpha1.ConditionApplied} {
-		if find(conditionType) == nil && b.DeletionTimestamp.IsZero() {
-			t.Errorf("%s: condition %s is missing", b.Name, conditionType)
-		}
-	}
-	for _, c := range b.Status.Conditions {
-		if c.Reason == "" || c.Message == "" {
-			t.Errorf("%s: condition %s=%s says not why: reason %q, message %q", b.Name, c.Type, c.Status, c.Reason, c.Message)
-		}
-	}
-	ready, reconciling, stalled := find(v1alpha1.ConditionReady), find(v1alpha1.ConditionReconciling), find(v1alpha1.ConditionStalled)
-	want := status.CurrentStatus
-	switch {
-	case reconciling != nil && stalled != nil:
-		t.Errorf("%s: Reconciling and Stalled at once", b.Name)
-	case reconciling != nil && reconciling.Status == metav1.ConditionTrue:
-		want = status.InProgressStatus
-	case stalled != nil && stalled.Status == metav1.ConditionTrue:
-		want = status.FailedStatus
-	case reconciling != nil || stalled != nil:
-		t.Errorf("%s: Reconciling and Stalled are present only while true", b.Name)
-	case ready.Status != metav1.ConditionTrue:
-		t.Errorf("%s: neither Ready, nor Reconciling, nor Stalled", b.Name)
-	}
-	if b.Status.ObservedGeneration != 0 && b.Status.ObservedGeneration != b.Generation {
-		want = status.InProgressStatus // the spec was changed since, which kstatus looks at first
-	}
-	if stalled != nil && ready.Status != metav1.ConditionFalse {
-		t.Errorf("%s: Stalled and Ready at once", b.Name)
-	}
-	if applied := find(v1alpha1.ConditionApplied); applied != nil && applied.Status == metav1.ConditionTrue && b.Status.AppliedSnapshotID == "" {
-		t.Errorf("%s: Applied without a snapshot", b.Name)
-	}
-	checkKstatus(t, b, want)
-}
-
-func checkKstatus(t testing.TB, b *v1alpha1.NodeClassBinding, want status.Status) {
-	t.Helper()
-	if !b.DeletionTimestamp.IsZero() {
-		want = status.TerminatingStatus
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, err := status.Compute(&unstructured.Unstructured{Object: content})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if result.Status != want {
-		t.Errorf("%s: kstatus reads %s (%s), want %s", b.Name, result.Status, result.Message, want)
-	}
-}
-
-// describe is a condition in one line, for comparison.
-func describe(b *v1alpha1.NodeClassBinding, conditionType string) string {
-	c := meta.FindStatusCondition(b.Status.Conditions, conditionType)
-	if c == nil {
-		return "absent"
-	}
-	return fmt.Sprintf("%s %s", c.Status, c.Reason)
 }
