@@ -80,6 +80,11 @@ func TestHealthOfTheClass(t *testing.T) {
 			reason: "what it says is not of what was written", elapsed: time.Hour,
 			class: []edit{says("ValidationSucceeded=False RunInstancesAuthCheckFailed", time.Second), says("Ready=False UnhealthyDependents", time.Second), generation(8)},
 		},
+		"not looked at, and nothing else said": {
+			reason: "Ready itself is of the generation before", elapsed: time.Hour,
+			class: []edit{without("status", "conditions"), says("ValidationSucceeded=False RunInstancesAuthCheckFailed", time.Second),
+				says("Ready=False UnhealthyDependents", time.Second), generation(8)},
+		},
 		"not Ready since before": {
 			reason: "it was broken when the snapshot was written", elapsed: time.Hour, class: unvalidated(-time.Minute),
 		},
@@ -281,8 +286,11 @@ func TestHealthOfRegistrations(t *testing.T) {
 		},
 		"pool of another class": {
 			reason: "it launches nothing with the snapshot any more", elapsed: 20 * time.Minute,
-			pool: append(unhealthy(15*time.Minute), of("cpu", "spec", "template", "spec", "nodeClassRef")), claims: items(newClaim("1")),
-			want: binding.Health{Working: 1},
+			pool: append(unhealthy(15*time.Minute), of("cpu", "spec", "template", "spec", "nodeClassRef")), claims: items(newClaim("1", created(time.Minute), deleted, says("Ready=Unknown x", 0))),
+		},
+		"launches failed, and one did not": {
+			reason: "the snapshot can be launched with, and that node has time left", elapsed: 8 * time.Minute, pool: unlaunched(5 * time.Minute),
+			claims: items(newClaim("1", created(time.Minute), says("Ready=Unknown x", 0))), want: binding.Health{RetryAfter: 3 * time.Minute},
 		},
 	}
 	for name, c := range cases {

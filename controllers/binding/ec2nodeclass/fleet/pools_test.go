@@ -93,6 +93,7 @@ func TestHoldsDrift(t *testing.T) {
 		"null reasons":         {reason: "null is absent", budgets: []any{budget("nodes", "0", "reasons", nil)}, want: true},
 		"scheduled":            {reason: "outside of its hours it does not limit", budgets: []any{budget("nodes", "0", "schedule", "0 9 * * *", "duration", "8h")}},
 		"scheduled all day":    {reason: "that it has no gap is not for Larder to prove", budgets: []any{budget("nodes", "0", "schedule", "@daily", "duration", "24h")}},
+		"with a schedule only": {reason: "the API server refuses it, and nothing is known of it", budgets: []any{budget("nodes", "0", "schedule", "@daily")}},
 		"with a duration only": {reason: "the API server refuses it, and nothing is known of it", budgets: []any{budget("nodes", "0", "duration", "8h")}},
 		"the strictest of many": {
 			reason:  "Karpenter takes the least of the active budgets",
