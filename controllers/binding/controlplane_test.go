@@ -38,6 +38,7 @@ func TestControlPlane(t *testing.T) {
 	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), plane) })
 	t.Run("NewNodesOnly waits for the last NodeClaim", func(t *testing.T) { testClaims(c.in(t)) })
 	t.Run("apply-now", func(t *testing.T) { testApplyNow(c.in(t)) })
+	t.Run("nodes that drift", func(t *testing.T) { testNodesThatDrift(c.in(t)) })
 	t.Run("other writers", func(t *testing.T) { testOtherWriters(c.in(t)) })
 	t.Run("two bindings on one device", func(t *testing.T) { testTwoBindings(c.in(t)) })
 	t.Run("a class that changed since", func(t *testing.T) { testChangedSince(c.in(t), plane) })

@@ -78,7 +78,7 @@ func (t *trial) ofClass() *binding.Problem {
 	}
 	says := quote(ready) + "; " + quote(validated)
 	if silent {
-		says = fmt.Sprintf("%s, and has not passed validation since. Karpenter keeps the cause to its log, under controller "+
+		says = fmt.Sprintf("%s, and has not passed validation since. The cause is only in Karpenter's log, under controller "+
 			"nodeclass and this name", quote(ready))
 	}
 	return &binding.Problem{
