@@ -51,8 +51,13 @@ func Indexes() map[string]client.IndexerFunc {
 			return nil
 		},
 		indexTarget: func(object client.Object) []string {
-			kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))
-			return []string{kind + "/" + name}
+			binding := object.(*v1alpha1.NodeClassBinding)
+			kind, name := targetOf(binding)
+			values := []string{kind + "/" + name}
+			if from := binding.Spec.Target.EC2NodeClass.Name; from != name {
+				values = append(values, kind+"/"+from)
+			}
+			return values
 		},
 	}
 }
