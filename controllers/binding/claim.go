@@ -27,13 +27,16 @@ func Of(ctx context.Context, reader client.Reader, kind, name string) ([]v1alpha
 	return list.Items, nil
 }
 
-// targetOf returns what a binding writes, and nodes launch from.
 func targetOf(binding *v1alpha1.NodeClassBinding) (kind, name string) {
-	target := &binding.Spec.Target.EC2NodeClass
+	return KindEC2NodeClass, launchedFrom(&binding.Spec.Target.EC2NodeClass)
+}
+
+// launchedFrom returns the name of the class that a binding writes, and that nodes launch from.
+func launchedFrom(target *v1alpha1.EC2NodeClassTarget) string {
 	if target.Derive != nil {
-		return KindEC2NodeClass, target.Derive.Name
+		return target.Derive.Name
 	}
-	return KindEC2NodeClass, target.Name
+	return target.Name
 }
 
 func deviceOf(binding *v1alpha1.NodeClassBinding) string {
