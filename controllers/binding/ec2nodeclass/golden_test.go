@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 	"time"
 
@@ -121,7 +121,7 @@ func (p *player) note(request string, body []byte, err error) {
 	p.must(err)
 	text, err := yaml.JSONToYAML(body)
 	p.must(err)
-	fmt.Fprintf(&p.requests, "# %s\n%s---\n", request, text)
+	fmt.Fprintf(&p.requests, "# %s\n%s---\n", request, timeless(text))
 }
 
 func (p *player) observe(b *v1alpha1.NodeClassBinding) binding.Observation {
@@ -169,21 +169,20 @@ func (p *player) play(name string, planned binding.Write) {
 	}
 }
 
-// result leaves out when each field manager wrote, which is another time in each run.
-func (p *player) result(name string) string {
+func (p *player) result(name string) []byte {
 	p.Helper()
 	class := named(&unstructured.Unstructured{}, name)
 	err := p.cluster.Get(p.Context(), client.ObjectKeyFromObject(class), class)
 	if apierrors.IsNotFound(err) {
-		return "# is gone\n"
+		return []byte("# is gone\n")
 	}
 	p.must(err)
-	entries := class.GetManagedFields()
-	for i := range entries {
-		entries[i].Time = nil
-	}
-	class.SetManagedFields(entries)
 	text, err := yaml.Marshal(class.Object)
 	p.must(err)
-	return strings.ReplaceAll(string(text), "  creationTimestamp: null\n", "")
+	return timeless(text)
 }
+
+var writeTime = regexp.MustCompile(`\n +time: "[^"]*"`)
+
+// timeless leaves out when each field manager wrote, which is another time in each run.
+func timeless(text []byte) []byte { return writeTime.ReplaceAll(text, nil) }
