@@ -23,10 +23,8 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.Problem = o.problem
 		return plan
 	}
-	plan.Problem, plan.Warnings = o.rate.judge()
-	if plan.Problem == nil {
-		plan.Problem = o.preflight(b, snapshot)
-	}
+	plan.Problem, plan.Warnings = o.preflight(b, snapshot)
+	o.rate.judge(&plan)
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
 	} else if plan.Problem == nil {
@@ -48,11 +46,11 @@ func (o *observation) outlook(b *v1alpha1.NodeClassBinding) binding.Plan {
 	return plan
 }
 
-func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) *binding.Problem {
+func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot) (*binding.Problem, []binding.Warning) {
 	if problem := o.checkDevices(devicesOf(o.class), b.Spec.Target.EC2NodeClass.Device.Name); problem != nil {
-		return problem
+		return problem, nil
 	}
-	return o.checkFormat(snapshot)
+	return o.checkFormat(snapshot), nil
 }
 
 func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, plan *binding.Plan) {
