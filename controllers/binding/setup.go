@@ -55,11 +55,11 @@ func Indexes() map[string]client.IndexerFunc {
 		indexTarget: func(object client.Object) []string {
 			binding := object.(*v1alpha1.NodeClassBinding)
 			kind, name := targetOf(binding)
-			targets := []string{kind + "/" + name}
-			if derive := binding.Spec.Target.EC2NodeClass.Derive; derive != nil {
-				targets = append(targets, kind+"/"+derive.Name)
+			values := []string{kind + "/" + name}
+			if from := binding.Spec.Target.EC2NodeClass.Name; from != name {
+				values = append(values, kind+"/"+from)
 			}
-			return targets
+			return values
 		},
 	}
 }

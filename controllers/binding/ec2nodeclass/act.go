@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -128,9 +129,13 @@ func (t *Target) release(ctx context.Context, class *unstructured.Unstructured) 
 	if !hasFields(class) {
 		return nil
 	}
-	return t.patchJSON(ctx, class, map[string]any{
-		"op": "replace", "path": "/metadata/managedFields", "value": slices.DeleteFunc(class.GetManagedFields(), isOurs),
-	})
+	others := slices.DeleteFunc(class.GetManagedFields(), isOurs)
+	if len(others) == 0 {
+		// The API server takes an empty list for one that was not given, and an empty entry for none:
+		// https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+		others = []metav1.ManagedFieldsEntry{{}}
+	}
+	return t.patchJSON(ctx, class, map[string]any{"op": "replace", "path": "/metadata/managedFields", "value": others})
 }
 
 // patchMerge returns the class as it is then.

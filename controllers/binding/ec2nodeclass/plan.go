@@ -23,11 +23,8 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.Problem = o.problem
 		return plan
 	}
-	plan.Problem, plan.Warnings = o.rate.judge()
-	if plan.Problem == nil {
-		problem, warnings := o.preflight(b, snapshot)
-		plan.Problem, plan.Warnings = problem, append(plan.Warnings, warnings...)
-	}
+	plan.Problem, plan.Warnings = o.preflight(b, snapshot)
+	o.rate.judge(&plan)
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
 	} else if plan.Problem == nil {

@@ -69,24 +69,22 @@ func hasDeviceField(definition *unstructured.Unstructured, field string) bool {
 	return false
 }
 
-// judge returns the problem of a field that is lacking, or the warning of one that is not known.
-func (s support) judge() (*binding.Problem, []binding.Warning) {
-	switch s {
-	case lacking:
-		return &binding.Problem{
+// judge adds the problem of a field that is lacking, or the warning of one that is not known.
+func (s support) judge(plan *binding.Plan) {
+	switch {
+	case s == lacking && plan.Problem == nil:
+		plan.Problem = &binding.Problem{
 			Reason: v1alpha1.ReasonFieldUnsupported, Stalled: true,
 			Message: "the EC2NodeClasses of this cluster have no ebs.volumeInitializationRate, and the API server would drop it: " +
 				"update Karpenter and its definitions to 1.5 or later, or leave volumeInitializationRate out of " +
 				"spec.target.ec2NodeClass.device",
 			RetryAfter: deniedRetry,
-		}, nil
-	case notKnown:
-		return nil, []binding.Warning{{
+		}
+	case s == notKnown:
+		plan.Warnings = append(plan.Warnings, binding.Warning{
 			Reason: v1alpha1.ReasonNotChecked,
 			Message: "whether this cluster's EC2NodeClasses have ebs.volumeInitializationRate could not be seen: let the " +
 				"operator's role get CustomResourceDefinition " + classDefinition + ", or see that Karpenter is 1.5 or later",
-		}}
-	default:
-		return nil, nil
+		})
 	}
 }

@@ -1,4 +1,5 @@
-// Package ec2nodeclass writes the device of a NodeClassBinding into Karpenter's EC2NodeClass, and takes it out again.
+// Package ec2nodeclass writes the device of a NodeClassBinding into Karpenter's EC2NodeClass, and takes it out again; or
+// keeps a second class that is equal to the first but for the device, and leaves the first alone.
 //
 // spec.blockDeviceMappings is one atomic list to the API server: whoever writes one device writes them all. So the
 // whole list is written, every other device as it was observed, under the resource version that was observed.
