@@ -30,19 +30,30 @@ func Of(class *unstructured.Unstructured) string {
 	if family, _, _ := unstructured.NestedString(class.Object, "spec", "amiFamily"); family != "" {
 		return family
 	}
+	name := aliasOf(class)
+	for _, family := range []string{Bottlerocket, AL2023, AL2, Windows2019, Windows2022, Windows2025} {
+		if strings.EqualFold(name, family) {
+			return family
+		}
+	}
+	return Unknown
+}
+
+// HasAlias tells whether a class's AMIs are Amazon's own. Those that it selects otherwise may be anybody's.
+func HasAlias(class *unstructured.Unstructured) bool { return aliasOf(class) != "" }
+
+// aliasOf returns what is before the version in "al2023@latest"; empty when there is no alias.
+func aliasOf(class *unstructured.Unstructured) string {
 	spec, _ := class.Object["spec"].(map[string]any)
 	terms, _ := spec["amiSelectorTerms"].([]any)
 	for _, term := range terms {
 		fields, _ := term.(map[string]any)
-		alias, _ := fields["alias"].(string)
-		name, _, _ := strings.Cut(alias, "@")
-		for _, family := range []string{Bottlerocket, AL2023, AL2, Windows2019, Windows2022, Windows2025} {
-			if strings.EqualFold(name, family) {
-				return family
-			}
+		if alias, _ := fields["alias"].(string); alias != "" {
+			name, _, _ := strings.Cut(alias, "@")
+			return name
 		}
 	}
-	return Unknown
+	return ""
 }
 
 // IsWindows tells whether a family's nodes run Windows.

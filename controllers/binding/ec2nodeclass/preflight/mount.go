@@ -17,19 +17,39 @@ var (
 	named  = regexp.MustCompile(`\b(?:PART)?(?:LABEL|UUID)=|/dev/disk/by-|/dev/nvme|\blsblk\b|\bblkid\b|\bebsnvme-id\b`)
 	// formatting is what no volume with images survives.
 	formatting = regexp.MustCompile(`\bmkfs\b`)
+	// fetching is how a script comes by another one.
+	fetching = regexp.MustCompile(`\b(?:curl|wget|aws\s+s3|git\s+clone|ansible\S*)\b`)
 	// comment is a line of nothing else.
 	comment = regexp.MustCompile(`(?m)^\s*#.*$`)
 )
 
-// checkMounted asks whether AL2023's nodes mount the device: nothing of the AMI does.
+// checkMounted asks whether AL2023's nodes mount the device: nothing of Amazon's AMIs does. Where something else may, which
+// cannot be seen, it only warns.
 func (i *inspection) checkMounted(parts []part, readable bool) {
 	mounts := i.mounts(parts)
-	if len(mounts) == 0 && readable {
+	switch {
+	case len(mounts) > 0 || !readable:
+	case amifamily.HasAlias(i.Class) && !slices.ContainsFunc(parts, part.fetches):
 		i.block(v1alpha1.ReasonDeviceNotMounted, "nothing in spec.userData of EC2NodeClass %s mounts %s over %s, so that nodes would "+
 			"not see the images on it: add the script of docs/node-user-data.md, with device=%s",
 			i.class, i.Device.Name, containerdRoot, i.Device.Name)
+	default:
+		i.warnNotMounted()
 	}
 	i.warnFormatting(mounts)
+}
+
+func (i *inspection) warnNotMounted() {
+	i.warn(v1alpha1.ReasonDeviceNotMounted, "nothing that could be read in spec.userData of EC2NodeClass %s mounts %s over %s: unless "+
+		"its AMI does, or what its scripts fetch, nodes do not see the images on it; docs/node-user-data.md has a script",
+		i.class, i.Device.Name, containerdRoot)
+}
+
+// fetches tells whether a script runs what is elsewhere. Asking the instance's own metadata service is no such thing.
+func (p part) fetches() bool {
+	return p.mediaType != nodeConfigType && slices.ContainsFunc(strings.Split(p.text, "\n"), func(line string) bool {
+		return fetching.MatchString(line) && !strings.Contains(line, "169.254.169.254")
+	})
 }
 
 // mounts returns the scripts that mount the device over containerd's directory, as far as a look at their words tells.
@@ -81,9 +101,7 @@ func (i *inspection) checkCustom(userData string) {
 	parts, _ := splitUserData(userData, func(string) bool { return false })
 	mounts := i.mounts(parts)
 	if len(mounts) == 0 {
-		i.warn(v1alpha1.ReasonDeviceNotMounted, "nothing that could be read in spec.userData of EC2NodeClass %s mounts %s over %s: unless "+
-			"its AMI does, nodes do not see the images on it; docs/node-user-data.md has a script",
-			i.class, i.Device.Name, containerdRoot)
+		i.warnNotMounted()
 	}
 	i.warnFormatting(mounts)
 }

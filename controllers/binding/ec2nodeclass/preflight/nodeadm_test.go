@@ -102,6 +102,17 @@ func TestAL2023Mounts(t *testing.T) {
 			warnings: []string{"NotChecked"}},
 		"a part to fetch": {reason: "it may mount the device", in: al2023(t),
 			change: withUserData(archive("Content-Type: text/x-include-url\n\nhttps://example.com/boot\n")), warnings: []string{"NotChecked"}},
+		"a script that asks for the instance": {reason: "its metadata is no script", in: al2023(t),
+			change: withUserData("#!/bin/bash\ncurl -s http://169.254.169.254/latest/meta-data/instance-id\n"), problem: notMounted},
+		"a script that runs another": {reason: "that one may mount the device", in: al2023(t),
+			change:   withUserData("#!/bin/bash\ncurl -s https://example.com/boot.sh | bash\n"),
+			warnings: []string{notMounted}, says: "or what its scripts fetch"},
+		"an AMI of one's own": {reason: "it may mount the device itself", in: al2023(t),
+			change: func(in *preflight.Input) {
+				withFamily("AL2023")(in)
+				setUserData(in, "")
+			},
+			warnings: []string{notMounted}, says: "unless its AMI does"},
 		"a script that formats": {reason: "it may format the cache", in: al2023(t),
 			change:   withUserData("#!/bin/bash\nmkfs.xfs /dev/xvdb\nmount /dev/xvdb /var/lib/containerd\n"),
 			warnings: []string{"NotChecked"}, says: "also makes a filesystem"},
