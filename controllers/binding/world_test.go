@@ -249,7 +249,7 @@ func newBinding(name string, strategy v1alpha1.RolloutStrategy) *v1alpha1.NodeCl
 func newSnapshot(id, size string) *v1alpha1.ImageCacheSnapshot {
 	s := &v1alpha1.ImageCacheSnapshot{}
 	s.Name = "inference"
-	s.Status.Format = v1alpha1.FormatBottlerocket
+	s.Status.Format, s.Spec.Platforms = v1alpha1.FormatBottlerocket, []v1alpha1.Platform{"linux/amd64", "linux/arm64"}
 	s.Spec.Images = []v1alpha1.CachedImage{{Image: "registry.example/app:1"}}
 	if id != "" {
 		quantity := resource.MustParse(size)

@@ -87,7 +87,10 @@ func TestWithoutASnapshotAndOn(t *testing.T) {
 func TestLeaveWithAnotherBindingOnTheClass(t *testing.T) {
 	first, second := bindingWith(v1alpha1.Device{}), bindingWith(v1alpha1.Device{Name: "/dev/xvdc"})
 	first.Spec.DeletionPolicy = v1alpha1.BindingDeletionLeave
-	original := bottlerocket()
+	original := bottlerocket(rootVolume)
+	if err := unstructured.SetNestedField(original.Object, "Custom", "spec", "amiFamily"); err != nil { // of two data devices
+		t.Fatal(err)
+	}
 	class := inPlace(t, original, (&observation{class: original}).Plan(first, stored, time.Now()).Write)
 	class = inPlace(t, class, (&observation{class: class}).Plan(second, stored, time.Now()).Write)
 	written := devicesOf(class)
