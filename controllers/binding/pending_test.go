@@ -160,6 +160,16 @@ func TestUpkeep(t *testing.T) {
 			},
 			writes: []string{"snap-1"},
 		},
+		"while a rival is left alone": {
+			reason: "to write the target is to go on with the fight",
+			before: func(s *stage) {
+				for range 4 {
+					s.inPlace, s.plan.TakenBackBy, s.plan.Remedy = "", "terraform", "stop it"
+					s.passes("b")
+				}
+			},
+			writes: []string{"snap-1", "snap-1", "snap-1", "snap-1"},
+		},
 		"beside a snapshot that may be written": {
 			reason: "one change at a time", before: func(s *stage) { s.wanted = "snap-2" }, writes: []string{"snap-1", "snap-2", "upkeep"},
 		},

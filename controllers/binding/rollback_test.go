@@ -258,6 +258,19 @@ func TestNewerSnapshotWhileOneFails(t *testing.T) {
 			t.Errorf("status: %+v", b.Status)
 		}
 	})
+	t.Run("it is written by an operator that ends", func(t *testing.T) {
+		s := provenThenBad(t, v1alpha1.RolloutRoll)
+		s.wanted, s.actLost = "snap-3", errTrouble
+		if _, err := s.pass("b"); !errors.Is(err, errTrouble) {
+			t.Fatalf("got %v", err)
+		}
+		s.heal()
+		b := s.passes("b")
+		s.expectWrites("the next one finds it in place", "snap-1", "snap-2", "snap-3")
+		if b.Status.AppliedSnapshotID != "snap-3" || b.Status.RejectedSnapshotID != "snap-2" {
+			t.Errorf("status: %+v", b.Status)
+		}
+	})
 	t.Run("it has to wait", func(t *testing.T) {
 		s := provenThenBad(t, v1alpha1.RolloutWithNextDrift)
 		s.wanted = "snap-3"
@@ -304,6 +317,55 @@ func TestFindingsAreOfTheRejectedSnapshot(t *testing.T) {
 	s.expectWrites("the bad one is taken out all the same", "snap-1", "snap-2", "snap-1")
 	expectSays(t, b, "snap-2 failed", "Karpenter keeps the cause in its log")
 	expect(t, "and the other one is not tried", s.passes("b"), map[string]string{"Ready": "False FormatMismatch"})
+}
+
+// TestWhereToGoBackTo follows a row of snapshots, each of which is on trial, proven or bad when the next one comes.
+func TestWhereToGoBackTo(t *testing.T) {
+	s := newStage(t, v1alpha1.RolloutRoll)
+	steps := []struct {
+		reason, wanted string
+		fate           func(s *stage)
+		want           string
+	}{
+		{reason: "there was none before", wanted: "snap-1", want: ""},
+		{reason: "as long as none is proven, the one before has to do", wanted: "snap-2", want: "snap-1"},
+		{reason: "also when that is not proven either", wanted: "snap-3", want: "snap-2"},
+		{reason: "one that is proven is better", wanted: "snap-3", fate: func(s *stage) { s.prove() }, want: "snap-3 proven"},
+		{reason: "than one that is not", wanted: "snap-1", want: "snap-3 proven"},
+		{reason: "and stays so", wanted: "snap-2", want: "snap-3 proven"},
+		{reason: "until the next one is proven", wanted: "snap-2", fate: func(s *stage) { s.prove() }, want: "snap-2 proven"},
+	}
+	for _, step := range steps {
+		s.wanted = step.wanted
+		b := s.passes("b")
+		if step.fate != nil {
+			step.fate(s)
+			b = s.passes("b")
+		}
+		got := b.Status.LastKnownGoodSnapshotID
+		if b.Status.LastKnownGoodProven {
+			got += " proven"
+		}
+		if got != step.want {
+			t.Errorf("%s: with %s in place it goes back to %q, want %q", step.reason, step.wanted, got, step.want)
+		}
+	}
+}
+
+// TestBadSnapshotIsNoWayBack has a snapshot fail that nothing proven came before, and the one after it fail as well.
+func TestBadSnapshotIsNoWayBack(t *testing.T) {
+	s := newStage(t, v1alpha1.RolloutRoll)
+	s.passes("b")
+	s.breakNodes(0)
+	s.wanted = "snap-2"
+	b := s.passes("b")
+	if b.Status.LastKnownGoodSnapshotID != "" {
+		t.Errorf("%s failed, and is the one to go back to", b.Status.LastKnownGoodSnapshotID)
+	}
+	s.passes("b")
+	s.heal()
+	s.passes("b")
+	s.expectWrites("both are out", "snap-1", "snap-2", "-")
 }
 
 // TestRejectedSnapshotIsWantedAgain has a parameter go back to a snapshot that failed, while a better one is in place.

@@ -135,8 +135,7 @@ func rolledBack(binding *v1alpha1.NodeClassBinding, t trial, g goal, findings *P
 	if g.snapshot.ID == "" {
 		boots = fmt.Sprintf("%s is as it was before this binding", sentences{binding, g}.device())
 	}
-	cause := "Karpenter keeps the cause in its log: " +
-		"kubectl logs --namespace kube-system deployment/karpenter | grep " + class
+	cause := "Karpenter keeps the cause in its log: kubectl logs --namespace kube-system deployment/karpenter | grep " + class
 	if findings != nil {
 		cause = "What is found to be wrong with it now: " + findings.Error()
 	}
