@@ -19,8 +19,8 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 	if !controllerutil.ContainsFinalizer(binding, Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	f, err := r.observeTarget(ctx, binding)
-	if err != nil {
+	var f facts
+	if err := r.observeTarget(ctx, binding, &f); err != nil {
 		return ctrl.Result{}, err
 	}
 	now := r.Clock.Now()

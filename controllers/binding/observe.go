@@ -29,15 +29,13 @@ type facts struct {
 	target Observation
 }
 
+// observe reads the target last: to ask AWS can take seconds, and a node that was launched meanwhile has to be seen.
 func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBinding) (facts, error) {
-	f, err := r.observeTarget(ctx, binding)
-	if err != nil {
-		return f, err
-	}
+	f := facts{earlier: map[string]Snapshot{}}
+	var err error
 	if f.wanted, f.unavailable, err = r.Source.Wanted(ctx, binding); err != nil {
 		return f, err
 	}
-	f.earlier = map[string]Snapshot{}
 	for _, id := range mayNeed(&binding.Status, f.wanted.ID) {
 		snapshot, problem, err := r.Source.ByID(ctx, binding, id)
 		if err != nil {
@@ -47,20 +45,19 @@ func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBin
 			f.earlier[id] = snapshot
 		}
 	}
-	return f, nil
+	return f, r.observeTarget(ctx, binding, &f)
 }
 
 // observeTarget reads what a deletion needs, which no snapshot can hold up.
-func (r *Reconciler) observeTarget(ctx context.Context, binding *v1alpha1.NodeClassBinding) (facts, error) {
-	var f facts
+func (r *Reconciler) observeTarget(ctx context.Context, binding *v1alpha1.NodeClassBinding, f *facts) error {
 	kind, name := targetOf(binding)
 	sameTarget, err := Of(ctx, r.Client, kind, name)
 	if err != nil {
-		return f, err
+		return err
 	}
 	f.holder = holderOf(binding, sameTarget)
 	f.target, err = r.target(binding).Observe(ctx, binding)
-	return f, err
+	return err
 }
 
 // mayNeed returns the snapshots beside the wanted one that a decision may fall back upon: the one in place while the

@@ -21,24 +21,48 @@ func (o *observation) planDerived(b *v1alpha1.NodeClassBinding, snapshot binding
 		plan.Problem = problem
 		return
 	}
-	device := &b.Spec.Target.EC2NodeClass.Device
-	own := find(completeDevices(o.class), device.Name)
-	if o.derived != nil {
-		written := lastRendering(o.derived, device.Name, own)
-		plan.Upkeep = o.upkeep(b, snapshot, written)
-		o.blame(written, plan)
-	}
+	o.planUpkeep(b, snapshot, plan)
 	if plan.Problem != nil {
 		return
 	}
+	device := &b.Spec.Target.EC2NodeClass.Device
+	own := find(completeDevices(o.class), device.Name)
 	wanted, problem := desired(o.class.GetName(), own, own, device, snapshot)
 	if problem != nil || snapshot.ID == "" {
 		plan.Problem = problem
 		return
 	}
-	plan.Write = o.renderUnlessEqual(b, wanted, snapshot.ID)
-	if plan.TakenBackBy == "" && isSame(plan.Write, plan.Upkeep) {
-		plan.Write = nil // nothing of it has to wait
+	planUnlessUpkeep(o.renderUnlessEqual(b, wanted, snapshot.ID), plan)
+}
+
+// planDerivedWithout plans the class as it is equal to o.class, the device included.
+func (o *observation) planDerivedWithout(b *v1alpha1.NodeClassBinding, plan *binding.Plan) {
+	if plan.Problem = o.notToDerive(b); plan.Problem != nil {
+		return
+	}
+	o.planUpkeep(b, binding.Snapshot{}, plan)
+	planUnlessUpkeep(o.renderUnlessEqual(b, nil, ""), plan)
+}
+
+// planUpkeep also names who changed the derived class since Larder wrote it.
+func (o *observation) planUpkeep(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, plan *binding.Plan) {
+	if o.derived == nil {
+		return
+	}
+	name := b.Spec.Target.EC2NodeClass.Device.Name
+	written := lastRendering(o.derived, name, find(completeDevices(o.class), name))
+	plan.Upkeep = o.upkeep(b, snapshot, written)
+	if hashOf(specOf(o.derived)) != written.Spec {
+		plan.TakenBackBy = lastEditor(o.derived)
+		plan.Remedy = derivedRemedy(plan.TakenBackBy, o.derived.GetName(), o.class.GetName())
+	}
+}
+
+// planUnlessUpkeep leaves out a write that upkeep makes as well, so that nothing of it has to wait. But what mends a revert
+// stays a write: it is those that are counted.
+func planUnlessUpkeep(w binding.Write, plan *binding.Plan) {
+	if plan.TakenBackBy != "" || !isSame(w, plan.Upkeep) {
+		plan.Write = w
 	}
 }
 
@@ -156,15 +180,6 @@ func (o *observation) observedOrNew(name string) *unstructured.Unstructured {
 	class.SetGroupVersionKind(classKind)
 	class.SetName(name)
 	return class
-}
-
-// blame names who changed the derived class since Larder wrote it.
-func (o *observation) blame(written rendering, plan *binding.Plan) {
-	if hashOf(specOf(o.derived)) == written.Spec {
-		return
-	}
-	plan.TakenBackBy = lastEditor(o.derived)
-	plan.Remedy = derivedRemedy(plan.TakenBackBy, o.derived.GetName(), o.class.GetName())
 }
 
 func specOf(class *unstructured.Unstructured) map[string]any {

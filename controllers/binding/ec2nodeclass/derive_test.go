@@ -260,6 +260,10 @@ func TestDeriveWithoutASnapshot(t *testing.T) {
 	if diff := cmp.Diff(specOf(base), specAfter(plan.Upkeep)); diff != "" {
 		t.Errorf("the upkeep of a class without a snapshot (-want +got):\n%s", diff)
 	}
+	without := o.PlanWithout(b, time.Now())
+	if diff := cmp.Diff(specOf(base), specAfter(without.Upkeep)); diff != "" || without.Write != nil {
+		t.Errorf("an edit is kept up, and nothing of it waits: %+v (-want +got):\n%s", without.Write, diff)
+	}
 	if got := snapshotOf(find(specAfter(plan.Write)["blockDeviceMappings"].([]any), dataDevice)); got != "snap-2" {
 		t.Errorf("the next snapshot that fits is written as any other, got %q", got)
 	}

@@ -23,7 +23,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.Problem = o.problem
 		return plan
 	}
-	plan.Problem, plan.Warnings = o.preflight(b, snapshot)
+	plan.Problem = o.preflight(b, snapshot)
 	o.rate.judge(&plan)
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
@@ -63,7 +63,8 @@ func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding
 	if known.hasWritten(device.Name, current) {
 		own = known.former[device.Name]
 	} else {
-		known = known.taking(familyOf(o.class), devices, device.Name, b.Status.AppliedSnapshotID, snapshot.ID)
+		known = known.taking(familyOf(o.class), devices, device.Name,
+			b.Status.AppliedSnapshotID, b.Status.LastKnownGoodSnapshotID, b.Status.RejectedSnapshotID, snapshot.ID)
 	}
 	wanted, problem := desired(o.class.GetName(), current, own, device, snapshot)
 	if problem != nil || snapshot.ID == "" {

@@ -233,6 +233,11 @@ func TestPlanRecord(t *testing.T) {
 			reason: "a snapshot that Larder applies is not restored: it is deleted one day, and nodes could not launch",
 			class:  bottlerocket(written), want: `{"/dev/xvdb":{"deviceName":"/dev/xvdb","ebs":{"throughput":500,"volumeSize":"100Gi","volumeType":"gp3"}}}`, size: "100Gi",
 		},
+		"a snapshot that was taken back": {
+			reason: "who puts the bad one back by hand does not make it the class's own",
+			class:  bottlerocket(entry(dataDevice, mapping{"snapshotID": "snap-bad", "volumeSize": "100Gi"})),
+			want:   `{"/dev/xvdb":{"deviceName":"/dev/xvdb","ebs":{"volumeSize":"100Gi"}}}`, size: "100Gi",
+		},
 		"somebody's own list over a list that Larder began": {
 			reason: "the mark goes: the list is not Larder's to remove any more",
 			class:  bottlerocket(rootVolume, entry(dataDevice, mapping{"volumeSize": "60Gi"})), recorded: `{"/dev/xvda":null,"/dev/xvdb":null}`,
@@ -246,7 +251,7 @@ func TestPlanRecord(t *testing.T) {
 					v1alpha1.AnnotationAppliedSnapshots: `{"/dev/xvdb":"snap-old"}`})
 			}
 			b := bindingWith(v1alpha1.Device{})
-			b.Status.AppliedSnapshotID = "snap-old"
+			b.Status.AppliedSnapshotID, b.Status.RejectedSnapshotID = "snap-old", "snap-bad"
 			w := (&observation{class: tc.class}).Plan(b, binding.Snapshot{ID: "snap-1", SizeGiB: 40}, time.Now()).Write.(*write)
 			got, err := w.record.annotations()
 			if err != nil {

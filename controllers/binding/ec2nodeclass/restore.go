@@ -20,9 +20,7 @@ func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) b
 	case !derives(b):
 		o.planRestore(b, &plan, false)
 	default:
-		if plan.Problem = o.notToDerive(b); plan.Problem == nil {
-			plan.Write = o.renderUnlessEqual(b, nil, "")
-		}
+		o.planDerivedWithout(b, &plan)
 	}
 	return plan
 }
