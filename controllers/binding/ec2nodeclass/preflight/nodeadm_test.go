@@ -84,7 +84,7 @@ func TestAL2023Mounts(t *testing.T) {
 		"another directory":       {reason: "containerd does not look there", in: al2023(t), change: withUserData("#!/bin/bash\nmount /dev/xvdb /data\n"), problem: notMounted},
 		"another device":          {reason: "the documented script has to be told its device", in: al2023(t), change: onDevice("/dev/xvdf"), problem: notMounted},
 		"a device of a like name": {reason: "xvdba is not xvdb", in: al2023(t), change: withUserData("#!/bin/bash\nmount /dev/xvdba /var/lib/containerd\n"), problem: notMounted},
-		"a comment":               {reason: "it does nothing", in: al2023(t), change: withUserData("#!/bin/bash\n  # mount /dev/xvdb /var/lib/containerd\n"), problem: notMounted},
+		"a comment":               {reason: "it does nothing", in: al2023(t), change: withUserData("#!/bin/bash\n  # mount /dev/xvdb /var/lib/containerd\nsystemctl reboot\n"), problem: notMounted},
 		"unmounting":              {reason: "that is the contrary", in: al2023(t), change: withUserData("#!/bin/bash\numount /dev/xvdb # from /var/lib/containerd\n"), problem: notMounted},
 		"a script of one's own":   {reason: "it names device and directory", in: al2023(t), change: withUserData(mountScript)},
 		"the device's other name": {reason: "udev links both", in: al2023(t), change: withUserData("#!/bin/bash\nmount /dev/sdb /var/lib/containerd\n")},
