@@ -179,7 +179,7 @@ func (s *Story) showNodes(ctx context.Context) error {
 }
 
 func (s *Story) showBinding(ctx context.Context, name string, more ...string) error {
-	template := `{{range .status.conditions}}{{.type}}={{.status}} {{.reason}}{{if eq .type "Ready"}}: {{.message}}{{end}}{{"\n"}}{{end}}`
+	template := `{{range .status.conditions}}{{.type}}={{.status}} {{.reason}}{{if or (eq .type "Ready") (eq .reason "PassedWithWarnings")}}: {{.message}}{{end}}{{"\n"}}{{end}}`
 	if err := s.Show(ctx, "get", "ncb", name, "--output", "go-template="+template); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
@@ -53,7 +54,7 @@ func (s *Story) derive(ctx context.Context) error {
 
 // foreign binds what other accounts publish: one is allowed by the operator's flags.
 func (s *Story) foreign(ctx context.Context) error {
-	s.Say("Two accounts publish snapshots as SSM parameters and share them. The operator runs with %v:", Flags())
+	s.Say("Two accounts publish snapshots as SSM parameters and share them. The operator runs with %s:", strings.Join(Flags(), " "))
 	published := s.publish("/platform/inference", publisher)
 	s.publish("/elsewhere/inference", stranger)
 	if err := errors.Join(
