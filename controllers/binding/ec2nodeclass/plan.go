@@ -23,7 +23,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.Problem = o.problem
 		return plan
 	}
-	plan.Problem = o.preflight(b, snapshot)
+	plan.Problem, plan.Warnings = o.preflight(b, snapshot)
 	o.rate.judge(&plan)
 	if derives(b) {
 		o.planDerived(b, snapshot, &plan)
