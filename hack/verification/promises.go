@@ -172,6 +172,90 @@ var promises = []promise{
 		},
 	},
 	{
+		title: "Two ways to bind: in place with every other device as it is, or a second class kept equal to one that others own",
+		patterns: []string{
+			`controllers/binding/ec2nodeclass\.Test(PlanDevices|PlanRecord|GoldenFiles)`, `controllers/binding/ec2nodeclass\.Test(Derive|PoolsThatName).*`,
+			`controllers/binding\.Test(ADerivedClass|DerivedClasses|BindingsAreFound|TwoBindings).*`, `controllers/binding\.TestUpkeep`,
+		},
+	},
+	{
+		title: "Which snapshot: this cluster's, a parameter's or one by its id, from allowed accounts alone, asked for once an interval",
+		patterns: []string{
+			`controllers/binding\.Test(SnapshotOf|SnapshotBy|NoSnapshot|AParameter|EveryStateOfASnapshot|ASnapshotHeals).*`,
+			`controllers/binding\.Test(AWSIsAsked|ADeletedSnapshot|ARenewedSnapshot|WhenToLookAgain|BindingsAreAsked|MemoryIsBounded).*`,
+			`controllers/binding\.Test(WhatCannotBeRead|ErrorsOfTheCluster|ACancelledPass).*`,
+			`internal/aws/ssm\.TestValueAlone`, `test/fakeaws\.TestAnotherAccountsSnapshot`, `test/fakeaws\.TestAddedSnapshotsAreAsIfMade`,
+		},
+	},
+	{
+		title: "Checks before any write, each with a reason of its own and what to do; what cannot be known only warns",
+		patterns: []string{
+			`controllers/binding/ec2nodeclass/preflight\..*`, `controllers/binding/ec2nodeclass/amifamily\..*`,
+			`controllers/binding/ec2nodeclass\.Test(PlanSays|PlanProblems|PlanWithoutASnapshot|AFieldThatTheClusterMayLack|ObserveAsks).*`,
+			`controllers/binding\.TestWarnings`, `internal/aws/ami\..*`, `internal/aws/kms\.Test(Describe|Grantees).*`,
+			`test/fakeaws\.TestDescribe(Images|Key).*`, `test/gitops\.TestBindingsDocumentHasEveryReason`,
+		},
+		besides: []string{"That nodes of Bottlerocket and AL2023 behave as the checks take for granted is read from their documents and sources, not seen."},
+	},
+	{
+		title: "No node replaced that the user did not agree to: strategies, windows, budgets, and a preview of what waits",
+		patterns: []string{
+			`controllers/binding\.Test(MayWrite|NodeClaims|Simulation|KarpenterReleases|Requests)`, `controllers/binding\.TestWindow.*`,
+			`controllers/binding\.TestApplyNow.*`, `controllers/binding\.Test(Pending|Nodes|AThousandPools)`,
+			`controllers/binding/ec2nodeclass/fleet\.Test(HoldsDrift|Staying|Pools|Current|ClaimChanged|PoolChanged|Malformed|OfNothing)`,
+			`controllers/binding/ec2nodeclass\.TestObserveNodes`, `test/karpenter\..*`,
+		},
+		besides: []string{"Karpenter itself is not run: `test/karpenter` plays it, and says of each behaviour which release it was read in."},
+	},
+	{
+		title: "A bad snapshot is noticed by what Karpenter says, and taken back once",
+		patterns: []string{
+			`controllers/binding/ec2nodeclass/fleet\.Test(Health|NodesMayTake).*`, `controllers/binding/ec2nodeclass\.Test(RollbackAfter|WithoutASnapshotAndOn)`,
+			`controllers/binding\.Test(Judge|TrialEndsInTime|NoWayBack|WhereToGoBackTo|BadSnapshotIsNoWayBack|FailureThatIsNotActedUpon)`,
+			`controllers/binding\.Test(Rollback|NewerSnapshot|WhatWasBroughtBack|FindingsAre|RejectedSnapshot|StalledBindings|FightOverWhatWasBroughtBack).*`,
+		},
+	},
+	{
+		title: "A writer that takes the device back is named and not fought; one that applies what is live is no rival",
+		patterns: []string{
+			`controllers/binding\.Test(Fight|Peace|NoRival)`, `controllers/binding\.Test(Rival|Revert|RecreatedTarget).*`,
+			`controllers/binding/ec2nodeclass\.TestARecreatedClass.*`, `test/controlplane\.TestExamplesInTheDocuments`,
+		},
+		besides: []string{"Argo CD and Flux themselves are not run; the two ways of writing that they come down to are."},
+	},
+	{
+		title:    "Argo CD health for both kinds, in every state",
+		patterns: []string{`test/gitops\.TestArgoCD.*`},
+		besides:  []string{"The Lua is run as Argo CD runs it, with gopher-lua, on objects that are valid by the CRDs."},
+	},
+	{
+		title: "Deletion restores the device without a needless drift, and every wait has a way out",
+		patterns: []string{
+			`controllers/binding\.Test(Deletion|LoserRestores|DeletedBinding|YoungerBinding|FinalizerComes).*`,
+			`controllers/binding/ec2nodeclass\.Test(DeriveEnds|LeaveWithAnotherBinding|UnreadableRecord|GoldenFiles|WithoutASnapshotAndOn).*`,
+			`controllers/snapshot/references\.TestWhatADeletionWaitsFor`,
+		},
+	},
+	{
+		title: "Karpenter's v1 API from its first release to the newest, absent at first or for good, unknown fields kept",
+		patterns: []string{
+			`controllers/binding\.Test(KarpenterReleases|ControlPlane)`, `controllers/binding/ec2nodeclass\.Test(AClassThatIsNotThere|AFieldThatTheClusterMayLack|GoldenFiles)`,
+			`controllers/binding/ec2nodeclass/fleet\.TestMalformed`, `controllers/snapshot/references\.TestC(lassesOfALaterVersion|lustersWithoutKarpenter)`,
+			`test/karpenter\.TestRealSchemasTakeWhatIsWritten`,
+		},
+	},
+	{
+		title: "Samples of whole pools: on-demand, Spot, GPU, two architectures, AL2023, derived, from another cluster",
+		patterns: []string{
+			`test/gitops\.TestSample.*`, `test/controlplane\.TestControlPlane`,
+		},
+	},
+	{
+		title:    "A printed story of a pool with nodes, from its binding to its deletion",
+		patterns: []string{`test/e2e\.TestKarpenterPoolWithNodes`},
+		besides:  []string{"`make demo-karpenter` shows the same to a person."},
+	},
+	{
 		title:    "A command line that builds and inspects, for scripts and for people",
 		patterns: []string{`cmd/larder\..*`, `test/node\.TestNodeBuildAndInspectNeedNoPrivileges`},
 	},
