@@ -247,7 +247,7 @@ var promises = []promise{
 	{
 		title: "Samples of whole pools: on-demand, Spot, GPU, two architectures, AL2023, derived, from another cluster",
 		patterns: []string{
-			`test/gitops\.TestSample.*`, `test/controlplane\.TestControlPlane`,
+			`controllers/binding/ec2nodeclass\.TestSamplesPassThePreflight`, `test/gitops\.TestSample.*`, `test/controlplane\.TestExamplesInTheDocuments`,
 		},
 	},
 	{
