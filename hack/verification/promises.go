@@ -219,7 +219,7 @@ var promises = []promise{
 		title: "A writer that takes the device back is named and not fought; one that applies what is live is no rival",
 		patterns: []string{
 			`controllers/binding\.Test(Fight|Peace|NoRival)`, `controllers/binding\.Test(Rival|Revert|RecreatedTarget).*`,
-			`controllers/binding/ec2nodeclass\.TestARecreatedClass.*`, `test/controlplane\.TestExamplesInTheDocuments`,
+			`controllers/binding/ec2nodeclass\.Test(ARecreatedClass|Remedy).*`, `test/controlplane\.TestExamplesInTheDocuments`,
 		},
 		besides: []string{"Argo CD and Flux themselves are not run; the two ways of writing that they come down to are."},
 	},

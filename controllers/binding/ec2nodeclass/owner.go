@@ -82,7 +82,8 @@ func derivedRemedy(manager, derived, class string) string {
 //
 // Argo CD: https://argo-cd.readthedocs.io/en/stable/user-guide/diffing/ (an ignored field is still written on each
 // sync unless RespectIgnoreDifferences is set). Flux: https://fluxcd.io/flux/components/kustomize/kustomizations/
-// and https://fluxcd.io/flux/components/helm/helmreleases/.
+// and https://fluxcd.io/flux/components/helm/helmreleases/. Terraform:
+// https://github.com/hashicorp/terraform-provider-kubernetes/issues/1378.
 func remedy(manager, class string) string {
 	switch manager {
 	case "argocd-controller", "argocd-application-controller":
@@ -90,11 +91,15 @@ func remedy(manager, class string) string {
 			"jsonPointers: [/spec/blockDeviceMappings]} and to syncOptions RespectIgnoreDifferences=true",
 			classKind.Group, classKind.Kind, class)
 	case "kustomize-controller":
-		return fmt.Sprintf("in the repository that Flux applies, leave spec.blockDeviceMappings out of EC2NodeClass %s, or "+
-			"annotate it with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent", class)
+		return fmt.Sprintf("in the Flux Kustomization, from Flux 2.9 on, add to ignore {paths: [/spec/blockDeviceMappings], "+
+			"target: {group: %s, kind: %s, name: %s}}; before, leave spec.blockDeviceMappings out of it in Git, or annotate it "+
+			"there with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent", classKind.Group, classKind.Kind, class)
 	case "helm-controller":
 		return fmt.Sprintf("in the Flux HelmRelease, add to driftDetection.ignore {paths: [/spec/blockDeviceMappings], "+
 			"target: {kind: %s, name: %s}}", classKind.Kind, class)
+	case "Terraform":
+		return fmt.Sprintf("leave spec.blockDeviceMappings out of the manifest of EC2NodeClass %s, since ignore_changes does not "+
+			"keep Terraform from writing it, or bind with spec.target.ec2NodeClass.derive", class)
 	default:
 		return fmt.Sprintf("make it leave spec.blockDeviceMappings of EC2NodeClass %s alone", class)
 	}
