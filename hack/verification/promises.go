@@ -174,7 +174,7 @@ var promises = []promise{
 	{
 		title: "Two ways to bind: in place with every other device as it is, or a second class kept equal to one that others own",
 		patterns: []string{
-			`controllers/binding/ec2nodeclass\.Test(PlanDevices|PlanRecord|GoldenFiles)`, `controllers/binding/ec2nodeclass\.Test(Derive|PoolsThatName).*`,
+			`controllers/binding/ec2nodeclass\.Test(PlanDevices|PlanRecord|GoldenFiles)`, `controllers/binding/ec2nodeclass\.Test(Derive|PoolsThatName|ADerivedClass).*`,
 			`controllers/binding\.Test(ADerivedClass|DerivedClasses|BindingsAreFound|TwoBindings).*`, `controllers/binding\.TestUpkeep`,
 		},
 	},
