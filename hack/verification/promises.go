@@ -205,7 +205,7 @@ var promises = []promise{
 			`controllers/binding/ec2nodeclass/fleet\.Test(HoldsDrift|Staying|Pools|Current|ClaimChanged|PoolChanged|Malformed|OfNothing)`,
 			`controllers/binding/ec2nodeclass\.TestObserveNodes`, `test/karpenter\..*`,
 		},
-		besides: []string{"Karpenter itself is not run: `test/karpenter` plays it, and says of each behaviour which release it was read in."},
+		besides: []string{"Karpenter itself is not run: `test/karpenter` plays it, and says of each behaviour how it is known."},
 	},
 	{
 		title: "A bad snapshot is noticed by what Karpenter says, and taken back once",
@@ -226,7 +226,7 @@ var promises = []promise{
 	{
 		title:    "Argo CD health for both kinds, in every state",
 		patterns: []string{`test/gitops\.TestArgoCD.*`},
-		besides:  []string{"The Lua is run as Argo CD runs it, with gopher-lua, on objects that are valid by the CRDs."},
+		besides:  []string{"Argo CD itself is not run; the Lua is, by the library that it uses and with no more than it allows."},
 	},
 	{
 		title: "Deletion restores the device without a needless drift, and every wait has a way out",
