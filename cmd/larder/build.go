@@ -113,7 +113,7 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 	}
 	parent := newParent(flags.parent)
 	defer parent.close()
-	target := newTarget(flags, report)
+	target := newTarget(flags, images, report)
 	result, err := volume.Make(ctx, volume.Request{
 		Format:   volume.Format(flags.format),
 		Images:   images,
@@ -127,6 +127,9 @@ func build(ctx context.Context, flags buildFlags, report reporter) error {
 	if err != nil {
 		report.failed()
 		return fmt.Errorf("building the volume: %w", err)
+	}
+	if err := target.describe(ctx, result); err != nil {
+		report.warn(err)
 	}
 	if err := publication.write(ctx, target.name().SnapshotID); err != nil {
 		report.failed()

@@ -28,6 +28,8 @@ type reporter interface {
 	// progress takes compressed bytes of layers.
 	progress(read, total int64)
 	completing()
+	// warn tells of what the finished disk is as good without.
+	warn(about error)
 	// failed says that the build ended; its error is for the caller to show.
 	failed()
 	finished(made result, with *volume.Result)

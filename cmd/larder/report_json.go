@@ -31,6 +31,7 @@ type event struct {
 	Layers        int    `json:"layers,omitempty"`
 	KeptLayers    int    `json:"keptLayers,omitempty"`
 	WithoutParent string `json:"withoutParent,omitempty"`
+	Message       string `json:"message,omitempty"`
 
 	Images []volume.LayoutImage `json:"images,omitempty"`
 }
@@ -61,6 +62,8 @@ func (j *jsonReporter) progress(read, total int64) {
 }
 
 func (j *jsonReporter) completing() { j.write(event{Event: "completing"}) }
+
+func (j *jsonReporter) warn(about error) { j.write(event{Event: "warning", Message: about.Error()}) }
 
 // failed writes nothing: an output without a result is that of a failed build.
 func (j *jsonReporter) failed() {}

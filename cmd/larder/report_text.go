@@ -60,6 +60,8 @@ func (t *textReporter) failed() {
 
 func (t *textReporter) completing() { fmt.Fprintln(t.err, "waiting for AWS to store the snapshot") }
 
+func (t *textReporter) warn(about error) { fmt.Fprintf(t.err, "warning: %v\n", about) }
+
 func (t *textReporter) finished(made result, with *volume.Result) {
 	switch {
 	case with.WithoutParent != nil:

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/test/fakeaws"
 	"github.com/larder-dev/larder/test/registry"
 )
@@ -42,6 +44,37 @@ func TestBuildWritesASnapshotThatInspectReads(t *testing.T) {
 	status, out, messages = larder(t.Context(), "inspect", made[0].ID)
 	if status != 0 || !strings.Contains(out, reference) {
 		t.Errorf("status %d, messages %q, and the table does not name %s:\n%s", status, messages, reference, out)
+	}
+}
+
+// TestABuiltSnapshotTellsWhatIsInIt: a cluster that binds what a pipeline built learns of it from the tags alone.
+func TestABuiltSnapshotTellsWhatIsInIt(t *testing.T) {
+	_, reference := pushSample(t)
+	double := startAWS(t, fakeaws.Options{})
+	status, _, messages := larder(t.Context(), "build", "--image", reference, "--format", "Containerd", "--platform", "linux/amd64,linux/arm64", "--snapshot")
+	if status != 0 {
+		t.Fatalf("status %d, messages:\n%s", status, messages)
+	}
+	got := ebs.ContentsOf(double.Snapshots()[0].Tags)
+	if got.StoredBytes <= 0 {
+		t.Errorf("the tags do not tell how full it is: %+v", got)
+	}
+	got.StoredBytes = 0
+	if diff := cmp.Diff(ebs.Contents{Format: "Containerd", Platforms: []string{"linux/amd64"}}, got); diff != "" {
+		t.Errorf("of the platforms that were asked for the image has one: contents (-want +got):\n%s", diff)
+	}
+}
+
+// TestABuildWithoutTheRightToTag: who may make snapshots may not always tag them later.
+func TestABuildWithoutTheRightToTag(t *testing.T) {
+	_, reference := pushSample(t)
+	double := startAWS(t, fakeaws.Options{Denied: []string{"CreateTags"}})
+	for _, format := range []string{"--json=false", "--json"} {
+		status, out, messages := larder(t.Context(), "build", "--image", reference, "--snapshot", format)
+		if status != 0 || !strings.Contains(out, double.Snapshots()[len(double.Snapshots())-1].ID) ||
+			!strings.Contains(out+messages, "its tags do not say how full it is") {
+			t.Errorf("%s: status %d, output %s, messages:\n%s", format, status, out, messages)
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ func (r *Reconciler) tagsOf(object *larderv1alpha1.ImageCacheSnapshot, f *facts,
 	for key, value := range object.Spec.Tags {
 		tags[key] = string(value)
 	}
+	maps.Copy(tags, ContentsTags(volume.Format(object.Spec.Format), f.resolution.images))
 	maps.Copy(tags, r.ownership(object))
 	tags[ebs.TagObjectName] = object.Name
 	tags[ebs.TagRevision] = strconv.FormatInt(attempt.Revision, 10)

@@ -9,6 +9,7 @@ import (
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
+	"github.com/larder-dev/larder/internal/image"
 	"github.com/larder-dev/larder/internal/volume"
 )
 
@@ -36,6 +37,18 @@ func (r *Reconciler) contentsOf(ctx context.Context, object *larderv1alpha1.Imag
 		return nil, failure{reason: larderv1alpha1.ReasonSnapshotUnreadable, needsPerson: true}.with(err)
 	}
 	return &contents{format: larderv1alpha1.Format(layout.Format), images: imagesOf(object.Spec, layout)}, nil
+}
+
+// ContentsTags returns the tags by which whoever binds a snapshot in another cluster knows what is in it, as far as that
+// is known before it is made.
+func ContentsTags(format volume.Format, images []image.Image) map[string]string {
+	contents := ebs.Contents{Format: string(format)}
+	for _, one := range images {
+		for _, manifest := range one.Manifests {
+			contents.Platforms = append(contents.Platforms, manifest.Platform)
+		}
+	}
+	return contents.Tags()
 }
 
 // imagesOf names the images of a volume as the spec does, where it has them.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
 // controlScenarios are about what a person says beside what to cache.
@@ -213,12 +214,17 @@ func testUnusableKey(t *testing.T, o *operator) {
 
 func testTags(t *testing.T, o *operator) {
 	spec := specOf("a")
+	spec.Format = larderv1alpha1.FormatContainerd
 	spec.Tags = map[string]larderv1alpha1.TagValue{"team": "ml", "Name": "images of the ml team"}
 	o.createSpec(spec)
 	o.untilReady()
 	tags := o.cloud.all()[0].Tags
 	if tags["team"] != "ml" || tags["Name"] != "images of the ml team" || tags["larder.dev/object-name"] != o.name {
 		t.Errorf("tags of the snapshot: %v", tags)
+	}
+	want := ebs.Contents{Format: "Containerd", Platforms: []string{"linux/amd64"}}
+	if diff := cmp.Diff(want, ebs.ContentsOf(tags)); diff != "" {
+		t.Errorf("what the tags tell other clusters (-want +got):\n%s", diff)
 	}
 }
 

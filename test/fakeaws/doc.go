@@ -45,6 +45,10 @@
 //	a block written again with equal content has not changed    assumed
 //	another account's snapshot can be read, if it is shared     documented: ebsapi-permissions
 //	and neither written nor deleted                             assumed
+//	one that is not shared is not listed, by its id neither     documented: API_DescribeSnapshots; for other calls assumed
+//	another account's tags are not shown                        documented: Using_Tags
+//	an archived one is completed and in the tier archive        documented: API_Snapshot
+//	and neither read, copied, restored fast nor a parent        documented: snapshot-archive; the codes are assumed
 //	ListChangedBlocks wants snapshots of one lineage            documented: API_ListChangedBlocks
 //	DescribeSnapshots: MaxResults 5..1,000, not with ids        documented: Query-Requests; the error codes are assumed
 //	filters know * and ? and \ as wildcards and escape          documented: Using_Filtering
@@ -109,6 +113,8 @@
 //	KMS: a key by its id, ARN, alias or alias's ARN             documented: API_DescribeKey
 //	an absent one, or another Region's: NotFoundException       documented: API_DescribeKey; for an ARN assumed
 //	a disabled key is described                                 documented: key-state
+//	ListGrants by id or ARN: pages of 1 to 100, 50 by default   documented: API_ListGrants; the error codes too
+//	a grant's order and id                                      assumed
 //	ECR: a token is AWS:password in base64, for 12 hours        documented: API_GetAuthorizationToken
 //	every token has a password of its own                       assumed; Options.RegistryPassword fixes it
 //	a token is for all accounts' registries in its Region       documented: API_GetAuthorizationToken

@@ -45,3 +45,47 @@ func TestDescribeKeyOfAnotherAccount(t *testing.T) {
 		t.Errorf("account %s", got)
 	}
 }
+
+func TestListGrants(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	const foreign = "arn:aws:kms:us-west-2:444455556666:key/22222222-2222-3333-4444-555555555555"
+	grantees := []string{"arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::111122223333:role/a"}
+	a.AddKey(fakeaws.Key{ID: "22222222-2222-3333-4444-555555555555", ARN: foreign, Grantees: grantees})
+	client := kms.NewFromConfig(a.noRetries())
+	var got []string
+	in := &kms.ListGrantsInput{KeyId: aws.String(foreign), Limit: aws.Int32(2)}
+	for page := 1; ; page++ {
+		out, err := client.ListGrants(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, grant := range out.Grants {
+			if aws.ToString(grant.KeyId) != foreign || aws.ToString(grant.IssuingAccount) != "arn:aws:iam::444455556666:root" {
+				t.Errorf("grant %+v", grant)
+			}
+			got = append(got, aws.ToString(grant.GranteePrincipal))
+		}
+		if in.Marker = out.NextMarker; !out.Truncated {
+			if page != 2 || in.Marker != nil {
+				t.Errorf("%d pages, the last one with the marker %v", page, in.Marker)
+			}
+			break
+		}
+	}
+	if diff := cmp.Diff(grantees, got); diff != "" {
+		t.Errorf("grantees (-want +got):\n%s", diff)
+	}
+	for name, c := range map[string]struct {
+		in   kms.ListGrantsInput
+		want string
+	}{
+		"no grant a page":    {kms.ListGrantsInput{KeyId: aws.String(foreign), Limit: aws.Int32(0)}, "ValidationException"},
+		"too many a page":    {kms.ListGrantsInput{KeyId: aws.String(foreign), Limit: aws.Int32(101)}, "ValidationException"},
+		"a marker of no use": {kms.ListGrantsInput{KeyId: aws.String(foreign), Marker: aws.String("made up")}, "InvalidMarkerException"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := client.ListGrants(t.Context(), &c.in)
+			wantError(t, err, c.want, "")
+		})
+	}
+}

@@ -137,6 +137,14 @@ var keyRows = []row{
 		},
 	},
 	{
+		name:        "the grants of a key that is not there",
+		motoDiffers: "it fails with a 500",
+		check: func(t *testing.T, cfg aws.Config) {
+			_, err := kms.NewFromConfig(cfg).ListGrants(t.Context(), &kms.ListGrantsInput{KeyId: aws.String("11111111-2222-3333-4444-555555555555")})
+			wantError(t, err, "NotFoundException", "")
+		},
+	},
+	{
 		name:        "the account's key for EBS is AWS's own",
 		motoDiffers: "it calls the key a customer's",
 		check: func(t *testing.T, cfg aws.Config) {

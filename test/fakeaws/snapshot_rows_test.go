@@ -11,6 +11,7 @@ import (
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -36,6 +37,19 @@ var snapshotRows = []row{
 			wantError(t, err, "InvalidSnapshot.NotFound", "")
 			_, err = ec2.NewFromConfig(cfg).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id})
 			wantError(t, err, "InvalidSnapshot.NotFound", "")
+		},
+	},
+	{
+		name:        "a snapshot is in the standard tier and ours",
+		motoDiffers: "it does not tell the tier",
+		check: func(t *testing.T, cfg aws.Config) {
+			caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if one := describe(t, cfg, seed(t, cfg, nil)); one.StorageTier != types.StorageTierStandard || aws.ToString(one.OwnerId) != aws.ToString(caller.Account) {
+				t.Errorf("snapshot %+v of the account %s", one, aws.ToString(caller.Account))
+			}
 		},
 	},
 	{

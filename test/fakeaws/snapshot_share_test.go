@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
@@ -61,5 +62,69 @@ func TestShareRefuses(t *testing.T) {
 	want := map[string][]string{plain: {"777788889999"}, defaultKey: nil, ownKey: {"444455556666"}, foreign: {"111122223333"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("shares (-want +got):\n%s", diff)
+	}
+}
+
+// TestASnapshotThatIsNotSharedIsNotThere: neither its contents nor that it exists, and of a shared one no tags.
+func TestASnapshotThatIsNotSharedIsNotThere(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	tags := map[string]string{"team": "theirs"}
+	shared := a.AddSnapshot(fakeaws.Snapshot{Owner: "444455556666", SharedWith: []string{"111122223333"}, Tags: tags})
+	hidden := a.AddSnapshot(fakeaws.Snapshot{Owner: "444455556666", SharedWith: []string{"777788889999"}, Tags: tags})
+	ids := func(in *ec2.DescribeSnapshotsInput) []string {
+		t.Helper()
+		out, err := a.ec2.DescribeSnapshots(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, one := range out.Snapshots {
+			found = append(found, aws.ToString(one.SnapshotId))
+			if len(one.Tags) > 0 {
+				t.Errorf("another account's tags are shown: %+v", one.Tags)
+			}
+		}
+		return found
+	}
+	for name, in := range map[string]*ec2.DescribeSnapshotsInput{
+		"by id":    {SnapshotIds: []string{shared, hidden}},
+		"by owner": {OwnerIds: []string{"444455556666"}},
+		"all":      {},
+	} {
+		if diff := cmp.Diff([]string{shared}, ids(in)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if found := ids(&ec2.DescribeSnapshotsInput{Filters: []types.Filter{tagged("team", "theirs")}}); len(found) > 0 {
+		t.Errorf("found by tags that we do not see: %v", found)
+	}
+	_, err := a.ebs.ListSnapshotBlocks(t.Context(), &ebs.ListSnapshotBlocksInput{SnapshotId: &hidden})
+	wantError(t, err, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND")
+	_, err = a.ec2.DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &hidden})
+	wantError(t, err, "InvalidSnapshot.NotFound", "")
+}
+
+func TestAnArchivedSnapshotIsOfNoUse(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	id := a.snapshot("", map[int32]byte{0: 1})
+	if !a.Archive(id, true) {
+		t.Fatal("the snapshot is unknown")
+	}
+	if one := describe(t, a.cfg, id); one.StorageTier != types.StorageTierArchive || one.State != types.SnapshotStateCompleted {
+		t.Errorf("snapshot %+v", one)
+	}
+	_, err := a.ebs.ListSnapshotBlocks(t.Context(), &ebs.ListSnapshotBlocksInput{SnapshotId: &id})
+	wantError(t, err, "ValidationException", "INVALID_SNAPSHOT_ID")
+	_, err = a.ebs.StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), ParentSnapshotId: &id})
+	wantError(t, err, "ValidationException", "INVALID_SNAPSHOT_ID")
+	_, err = a.ec2.CopySnapshot(t.Context(), copyOf(id))
+	wantError(t, err, "IncorrectState", "")
+	out, err := a.ec2.EnableFastSnapshotRestores(t.Context(), &ec2.EnableFastSnapshotRestoresInput{SourceSnapshotIds: []string{id}, AvailabilityZones: []string{"us-west-2a"}})
+	if err != nil || len(out.Unsuccessful) != 1 {
+		t.Errorf("fast restores: %+v, %v", out, err)
+	}
+	a.Archive(id, false)
+	if got := a.contents(id); got[0] != 1 {
+		t.Errorf("after its restore it has %v", got)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/larder-dev/larder/controllers/snapshot"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/volume"
@@ -68,8 +70,17 @@ func (b *InProcess) Build(ctx context.Context, request snapshot.BuildRequest) (s
 	}
 	built.StoredBytes, built.FetchedBytes = result.Layout.Used(), result.LayerBytes
 	built.WrittenBytes = result.Blocks * volume.BlockSize
+	if err := TagStored(ctx, b.Snapshots, built.SnapshotID, result.Layout); err != nil {
+		// The snapshot is as good without.
+		log.FromContext(ctx).Error(err, "Other clusters are not told how full a snapshot is", "snapshotID", built.SnapshotID)
+	}
 	built.WithoutParent = result.WithoutParent
 	return built, nil
+}
+
+// TagStored puts on a completed snapshot what is known only once it is made: how much of the volume is in use.
+func TagStored(ctx context.Context, snapshots *ebs.Client, id string, layout *volume.Layout) error {
+	return snapshots.Tag(ctx, id, ebs.Contents{StoredBytes: layout.Used()}.Tags())
 }
 
 func (b *InProcess) parent(id string) *volume.Parent {

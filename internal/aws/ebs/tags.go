@@ -60,15 +60,19 @@ type Contents struct {
 	StoredBytes int64
 }
 
-// Tags returns what is known of the contents as tags. AWS takes letters, digits, spaces and _.:/=+-@ in all its services:
+// longestTagValue is in characters: https://docs.aws.amazon.com/ebs/latest/APIReference/API_Tag.html
+const longestTagValue = 255
+
+// Tags returns what is known of the contents as tags, but for more platforms than fit. AWS takes letters, digits, spaces and _.:/=+-@ in all its services:
 // https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 func (c Contents) Tags() map[string]string {
 	tags := map[string]string{}
 	if c.Format != "" {
 		tags[TagFormat] = c.Format
 	}
-	if len(c.Platforms) > 0 {
-		tags[TagPlatforms] = strings.Join(slices.Compact(slices.Sorted(slices.Values(c.Platforms))), " ")
+	platforms := strings.Join(slices.Compact(slices.Sorted(slices.Values(c.Platforms))), " ")
+	if platforms != "" && len(platforms) <= longestTagValue {
+		tags[TagPlatforms] = platforms
 	}
 	if c.StoredBytes > 0 {
 		tags[TagStoredBytes] = strconv.FormatInt(c.StoredBytes, 10)

@@ -67,6 +67,10 @@ func TestTagRefused(t *testing.T) {
 }
 
 func TestContentsComeBackFromTags(t *testing.T) {
+	var many []string
+	for number := range 60 {
+		many = append(many, fmt.Sprintf("linux/arm/v%d", number))
+	}
 	cases := map[string]struct {
 		reason string
 		given  ebs.Contents
@@ -77,6 +81,8 @@ func TestContentsComeBackFromTags(t *testing.T) {
 			ebs.Contents{Format: "Bottlerocket", Platforms: []string{"linux/arm64", "linux/amd64", "linux/arm64"}, StoredBytes: 1 << 40},
 			map[string]string{"larder.dev/format": "Bottlerocket", "larder.dev/platforms": "linux/amd64 linux/arm64", "larder.dev/stored-bytes": "1099511627776"},
 			ebs.Contents{Format: "Bottlerocket", Platforms: []string{"linux/amd64", "linux/arm64"}, StoredBytes: 1 << 40}},
+		"more platforms than a tag holds": {"some of them would be a lie", ebs.Contents{Format: "Files", Platforms: many},
+			map[string]string{"larder.dev/format": "Files"}, ebs.Contents{Format: "Files"}},
 		"nothing": {"what is not known has no tag", ebs.Contents{}, map[string]string{}, ebs.Contents{}},
 	}
 	for name, c := range cases {
