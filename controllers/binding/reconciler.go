@@ -97,6 +97,7 @@ func (r *Reconciler) recordRejection(ctx context.Context, before, binding *v1alp
 		return before, nil
 	}
 	status.RejectedSnapshotID, status.RejectedBecause = d.trial.rejected, d.trial.because
+	d.trial.forgetLost(status)
 	if err := r.patchStatus(ctx, before, binding); err != nil {
 		return before, err
 	}
