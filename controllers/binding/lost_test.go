@@ -1,12 +1,15 @@
 package binding_test
 
 import (
+	"context"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 
 // remove has AWS not know a snapshot any more.
@@ -200,4 +203,49 @@ func TestLostAndReportedOnly(t *testing.T) {
 			expectSays(t, b, "snap-1 is gone; snap-1 stays all the same, since rollout.")
 		})
 	}
+}
+
+// goneSnapshots is an AWS that has lost one.
+type goneSnapshots struct {
+	binding.Snapshots
+	id string
+}
+
+func (g goneSnapshots) Describe(ctx context.Context, id string) (ebs.Snapshot, error) {
+	if id == g.id {
+		return ebs.Snapshot{}, notThere(id)
+	}
+	return g.Snapshots.Describe(ctx, id)
+}
+
+// TestLostSnapshotOfThisCluster has somebody delete in AWS what an ImageCacheSnapshot names, and that make another.
+func TestLostSnapshotOfThisCluster(t *testing.T) {
+	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), newBinding("b", v1alpha1.RolloutRoll))
+	expect(t, "at first", w.passes("b"), map[string]string{"Ready": "True Ready"})
+	source := w.reconciler.Source.(*binding.SnapshotSource)
+	source.Snapshots = goneSnapshots{source.Snapshots, "snap-1"}
+	expect(t, "it is gone", w.passes("b"), map[string]string{"Ready": "False RolledBack", "SnapshotAvailable": "False SnapshotNotFound"})
+	if diff := cmp.Diff([]any{root}, w.devices()); diff != "" {
+		t.Errorf("the devices are not as they were (-want +got):\n%s", diff)
+	}
+	w.setSnapshot("snap-2", "40Gi")
+	expect(t, "another was made", w.passes("b"), map[string]string{"Ready": "True Ready", "Stalled": "absent"})
+	if got := w.device()["ebs"].(map[string]any)["snapshotID"]; got != "snap-2" {
+		t.Errorf("nodes boot with %v, want snap-2", got)
+	}
+}
+
+// TestLostWhileANewerOneWaits has no node that works, and the next snapshot wait for others to go.
+func TestLostWhileANewerOneWaits(t *testing.T) {
+	s := proven(t, v1alpha1.RolloutWithNextDrift)
+	s.remove("snap-1")
+	s.wanted = "snap-2"
+	s.plan.Pools = []binding.Pool{{Name: "default", Outdated: 1, Staying: 1}}
+	b := s.passes("b")
+	s.expectWrites("the device as it was bridges the time", "snap-1", "-")
+	expect(t, "the newer one waits", b, map[string]string{"Applied": "False WaitingForDrift", "Stalled": "absent"})
+	expectNoWayBack(t, b)
+	s.plan.Pools[0].Staying = 0
+	s.passes("b")
+	s.expectWrites("then comes", "snap-1", "-", "snap-2")
 }
