@@ -57,7 +57,7 @@ func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision
 		d.trial = trial{rejected: binding.Status.RejectedSnapshotID, because: binding.Status.RejectedBecause}
 		return d
 	}
-	d.trial = judge(binding, d.observed, d.asked, now)
+	d.trial = judge(binding, d.observed, f, d.asked, now)
 	d.unhealthy = d.trial.failing
 	d.advance(binding, now)
 	d.goBack(binding, f, now)
@@ -140,7 +140,7 @@ func (d *decision) keepUp(binding *v1alpha1.NodeClassBinding) {
 func (d *decision) findings() *Problem {
 	switch {
 	case !d.trial.hasRejected(d.wanted.ID):
-		return nil
+		return d.trial.lost
 	case d.unavailable != nil:
 		return d.unavailable
 	default:

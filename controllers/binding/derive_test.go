@@ -36,7 +36,10 @@ func TestDerivedClassesAndOtherBindings(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), derivingBinding("b", "gpu-b"), tc.second)
+			class := newClass(root)
+			class.Object["spec"].(map[string]any)["amiFamily"] = "Custom" // whose nodes may keep images on any device
+			class.Object["spec"].(map[string]any)["amiSelectorTerms"] = []any{map[string]any{"id": "ami-0123456789abcdef0"}}
+			w := newWorld(t, newSnapshot("snap-1", "40Gi"), class, derivingBinding("b", "gpu-b"), tc.second)
 			if got := describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
 				t.Fatalf("the first is %s", got)
 			}

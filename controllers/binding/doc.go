@@ -23,10 +23,13 @@
 // The annotation larder.dev/apply-now passes over the two questions before the write, and forgets what failed before;
 // not while the binding is paused.
 //
-// What is applied is on trial until nodes were Ready with it for rollback.after. A failure before then is answered once:
+// What is applied is on trial until nodes were Ready with it for rollback.after. A failure before then is answered once;
+// that AWS has it no more (SnapshotNotFound, SnapshotArchived, SnapshotFailed) is one at any time, also of the last known
+// good one:
 //
-//	                       ┌─ paused, or rollback.after is 0s, or it was itself brought back ──▶ stall with what failed
-//	failed on trial ───────┤
+//	                       ┌─ paused, or rollback.after is 0s, or it was itself brought back and is not lost
+//	failed on trial,       │        └──▶ stall with what failed
+//	or lost ───────────────┤
 //	                       ├─ nodes work with it that the strategy spares ──▶ stall: NoWayBack
 //	                       └─ rejected; the last known good one is written, or the device as it was before ──▶ RolledBack
 //

@@ -40,7 +40,7 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 	if err := r.patchStatus(ctx, before, binding); err != nil {
 		return ctrl.Result{}, err
 	}
-	return conclude(binding, d, failure)
+	return conclude(before, binding, d, failure)
 }
 
 // decideEnd is pure. A binding that does not hold the device wrote nothing that it could take back.

@@ -22,6 +22,9 @@ type facts struct {
 	// wanted is what the spec asks for; unavailable says why nodes cannot boot from it.
 	wanted      Snapshot
 	unavailable *Problem
+	// lost is what AWS says of the applied snapshot if it is gone for good; nil while nodes can boot with it, and while
+	// nobody can tell.
+	lost *Problem
 	// earlier are the usable ones of those snapshots, by id, that the target may have to go back to or stay with.
 	earlier map[string]Snapshot
 	// holder is the binding that holds the device instead; nil when this one may have it.
@@ -36,13 +39,16 @@ func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBin
 	if f.wanted, f.unavailable, err = r.Source.Wanted(ctx, binding); err != nil {
 		return f, err
 	}
-	for _, id := range mayNeed(&binding.Status, f.wanted.ID) {
+	for _, id := range mayNeed(&binding.Status) {
 		snapshot, problem, err := r.Source.ByID(ctx, binding, id)
 		if err != nil {
 			return f, err
 		}
-		if problem == nil {
+		switch {
+		case problem == nil:
 			f.earlier[id] = snapshot
+		case id == binding.Status.AppliedSnapshotID && isLoss(problem):
+			f.lost = problem
 		}
 	}
 	return f, r.observeTarget(ctx, binding, &f)
@@ -60,18 +66,27 @@ func (r *Reconciler) observeTarget(ctx context.Context, binding *v1alpha1.NodeCl
 	return err
 }
 
-// mayNeed returns the snapshots beside the wanted one that a decision may fall back upon: the one in place while the
-// wanted one is rejected, and the last known good one as long as the one in place may turn out to be bad.
-func mayNeed(status *v1alpha1.NodeClassBindingStatus, wanted string) []string {
-	var ids []string
-	applied, good, rejected := status.AppliedSnapshotID, status.LastKnownGoodSnapshotID, status.RejectedSnapshotID
-	if applied != "" && applied != wanted && applied != rejected && wanted == rejected {
-		ids = append(ids, applied)
+// isLoss tells a snapshot that is gone for good from what passes: a call that is throttled, a key that is disabled.
+func isLoss(problem *Problem) bool {
+	switch problem.Reason {
+	case v1alpha1.ReasonSnapshotNotFound, v1alpha1.ReasonSnapshotArchived, v1alpha1.ReasonSnapshotFailed:
+		return true
 	}
-	if good != "" && good != applied && (applied == rejected || onTrial(status)) {
-		ids = append(ids, good)
+	return false
+}
+
+// mayNeed returns the snapshots whose fate a decision may rest upon: the applied one, which may be lost at any time, and
+// the last known good one as long as the applied one may turn out to be bad.
+func mayNeed(status *v1alpha1.NodeClassBindingStatus) []string {
+	applied, good := status.AppliedSnapshotID, status.LastKnownGoodSnapshotID
+	switch {
+	case applied == "":
+		return nil
+	case good == "" || good == applied:
+		return []string{applied}
+	default:
+		return []string{applied, good}
 	}
-	return ids
 }
 
 // refOf returns the name of the ImageCacheSnapshot that a binding refers to; empty for a snapshot of another origin.

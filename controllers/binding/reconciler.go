@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -47,8 +49,23 @@ type Reconciler struct {
 // target is where a further kind of target is chosen.
 func (r *Reconciler) target(*v1alpha1.NodeClassBinding) Target { return r.EC2NodeClass }
 
+// afterConflict is when a pass is made again that somebody's change of the binding came between: long enough for a person's
+// second command. No watch may tell of that change, since not every one asks for a pass.
+const afterConflict = time.Second
+
+// errOutdated is why what a pass found out about a binding could not be written.
+var errOutdated = errors.New("it changed meanwhile")
+
 // Reconcile makes one pass over one binding.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	result, err := r.pass(ctx, request)
+	if errors.Is(err, errOutdated) {
+		return ctrl.Result{RequeueAfter: afterConflict}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	binding := &v1alpha1.NodeClassBinding{}
 	if err := r.Reader.Get(ctx, request.NamespacedName, binding); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -85,7 +102,7 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	failure := r.act(ctx, binding, &d)
 	mark(binding, d, now)
 	r.announce(before, binding, d, failure)
-	return conclude(binding, d, failure)
+	return conclude(before, binding, d, failure)
 }
 
 // recordRejection notes that a snapshot is bad before it is taken out. Were that forgotten in between, because the
@@ -97,6 +114,7 @@ func (r *Reconciler) recordRejection(ctx context.Context, before, binding *v1alp
 		return before, nil
 	}
 	status.RejectedSnapshotID, status.RejectedBecause = d.trial.rejected, d.trial.because
+	d.trial.forgetLost(status)
 	if err := r.patchStatus(ctx, before, binding); err != nil {
 		return before, err
 	}
@@ -127,9 +145,9 @@ func (r *Reconciler) act(ctx context.Context, binding *v1alpha1.NodeClassBinding
 const defaultInterval = 10 * time.Minute
 
 // conclude says when to look again: when time solves what is the matter, when a trial ends, and after the interval, since
-// no watch tells of what changes in AWS. A problem that needs a person ends in a terminal error, unless only looking
-// again can tell that the person has acted.
-func conclude(binding *v1alpha1.NodeClassBinding, d decision, failure error) (ctrl.Result, error) {
+// no watch tells of what changes in AWS. A problem that needs a person ends in a terminal error when it is new, unless only
+// looking again can tell that the person has acted.
+func conclude(before, binding *v1alpha1.NodeClassBinding, d decision, failure error) (ctrl.Result, error) {
 	if failure != nil {
 		return ctrl.Result{}, failure
 	}
@@ -140,10 +158,20 @@ func conclude(binding *v1alpha1.NodeClassBinding, d decision, failure error) (ct
 		}
 	}
 	if problem := d.foremost(); problem != nil && problem.Stalled && next == 0 && refOf(binding) != "" {
+		if hasStalledBefore(before, binding) { // an error is logged, and passes come with every word of the platform
+			return ctrl.Result{}, nil
+		}
 		return ctrl.Result{}, reconcile.TerminalError(problem)
 	}
 	interval := binding.Spec.Snapshot.Interval.Duration
 	return ctrl.Result{RequeueAfter: soonest(next, cmp.Or(interval, defaultInterval))}, nil
+}
+
+// hasStalledBefore tells whether the pass before ended with the same words.
+func hasStalledBefore(before, binding *v1alpha1.NodeClassBinding) bool {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionStalled)
+	is := meta.FindStatusCondition(binding.Status.Conditions, v1alpha1.ConditionStalled)
+	return was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message
 }
 
 // soonest returns the shorter of two times to wait, of which zero is none.
@@ -165,7 +193,7 @@ func (r *Reconciler) setFinalizer(ctx context.Context, binding *v1alpha1.NodeCla
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Patch(ctx, binding, patch); err != nil {
-		return fmt.Errorf("writing the finalizer of NodeClassBinding %s: %w", binding.Name, err)
+		return fmt.Errorf("writing the finalizer of NodeClassBinding %s: %w", binding.Name, outdated(err))
 	}
 	return nil
 }
@@ -176,7 +204,15 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, binding *v1alpha1.
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := client.IgnoreNotFound(r.Client.Status().Patch(ctx, binding, patch)); err != nil {
-		return fmt.Errorf("writing the status of NodeClassBinding %s: %w", binding.Name, err)
+		return fmt.Errorf("writing the status of NodeClassBinding %s: %w", binding.Name, outdated(err))
 	}
 	return nil
+}
+
+// outdated tells a conflict over the binding from one over its target, which the status speaks of.
+func outdated(err error) error {
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("%w: %w", errOutdated, err)
+	}
+	return err
 }

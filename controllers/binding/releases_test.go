@@ -61,7 +61,7 @@ type hands struct {
 func (h *hands) in(t *testing.T) *hands { return &hands{*h.cluster.in(t), h.target} }
 
 func snapshotOf(id string) binding.Snapshot {
-	return binding.Snapshot{ID: id, Format: v1alpha1.FormatBottlerocket, SizeGiB: 40}
+	return binding.Snapshot{ID: id, Format: v1alpha1.FormatBottlerocket, SizeGiB: 40, Platforms: []string{"linux/amd64", "linux/arm64"}}
 }
 
 func (h *hands) newBinding(name string) *v1alpha1.NodeClassBinding {

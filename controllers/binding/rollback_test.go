@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -161,7 +160,7 @@ func TestRollbackIsNotForgotten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := provenThenBad(t, v1alpha1.RolloutRoll)
 			interrupt(s)
-			if _, err := s.pass("b"); err == nil {
+			if _, err := s.pass("b"); err == nil && s.next != time.Second { // which is what follows a conflict
 				t.Fatal("the pass was not interrupted")
 			}
 			s.fail, s.lose = nil, nil
@@ -416,9 +415,8 @@ func TestTrialEndsInTime(t *testing.T) {
 // one may be the answer, and no watch tells of it.
 func TestStalledBindingsLookAgain(t *testing.T) {
 	s := provenThenBad(t, v1alpha1.RolloutRoll)
-	s.passes("b")
-	if _, err := s.passNow("b"); !errors.Is(err, reconcile.TerminalError(nil)) {
-		t.Errorf("an ImageCacheSnapshot is watched: got %v, and another pass after %s", err, s.next)
+	if s.passes("b"); s.next != 0 {
+		t.Errorf("an ImageCacheSnapshot is watched: another pass after %s", s.next)
 	}
 	s.change(func(spec *v1alpha1.NodeClassBindingSpec) {
 		spec.Snapshot = v1alpha1.SnapshotSource{SSMParameter: "/larder/inference", Interval: metav1.Duration{Duration: 3 * time.Minute}}

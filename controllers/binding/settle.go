@@ -16,11 +16,12 @@ func settle(status *v1alpha1.NodeClassBindingStatus, d decision, now time.Time) 
 	if d.trial.proven {
 		status.LastKnownGoodSnapshotID, status.LastKnownGoodProven = status.AppliedSnapshotID, true
 	}
+	d.trial.forgetLost(status)
 	if !d.reached() {
 		return false
 	}
 	id, before := d.goal.snapshot.ID, status.AppliedSnapshotID
-	wasBad := before == "" || before == d.trial.rejected || before == status.RejectedSnapshotID
+	wasBad := before == "" || before == d.trial.rejected || before == status.RejectedSnapshotID || d.trial.lost != nil
 	status.RejectedSnapshotID, status.RejectedBecause = d.rejection(id)
 	switch {
 	case id == before && d.goal.plan.Recreated:

@@ -3,6 +3,8 @@ package binding
 import (
 	"context"
 	"fmt"
+	"maps"
+	"reflect"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -95,9 +97,11 @@ func requests(ctx context.Context, cache client.Reader, which client.MatchingFie
 // snapshotChanged leaves out the progress of a build, which a binding does not care about.
 func snapshotChanged(update event.UpdateEvent) bool {
 	before, after := update.ObjectOld.(*v1alpha1.ImageCacheSnapshot), update.ObjectNew.(*v1alpha1.ImageCacheSnapshot)
-	return before.Status.SnapshotID != after.Status.SnapshotID ||
+	return before.Status.Region != after.Status.Region ||
 		(before.Status.VolumeSize == nil) != (after.Status.VolumeSize == nil) ||
-		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+		!reflect.DeepEqual(made(before), made(after)) ||
+		!maps.Equal(storedBytes(before), storedBytes(after))
 }
 
 func requestChanged(update event.UpdateEvent) bool {

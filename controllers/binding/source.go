@@ -213,10 +213,8 @@ func told(found Snapshot, object *v1alpha1.ImageCacheSnapshot) Snapshot {
 	if object == nil || found.ID == "" {
 		return found
 	}
-	for _, revision := range object.Status.Revisions {
-		if revision.SnapshotID == found.ID && revision.StoredBytes > 0 {
-			found.StoredBytes = revision.StoredBytes
-		}
+	if stored := storedBytes(object)[found.ID]; stored > 0 {
+		found.StoredBytes = stored
 	}
 	if object.Status.SnapshotID != found.ID {
 		return found
@@ -228,6 +226,15 @@ func told(found Snapshot, object *v1alpha1.ImageCacheSnapshot) Snapshot {
 		found.Platforms = platforms
 	}
 	return found
+}
+
+// storedBytes returns what each snapshot holds that the ImageCacheSnapshot keeps, by its id.
+func storedBytes(object *v1alpha1.ImageCacheSnapshot) map[string]int64 {
+	stored := map[string]int64{}
+	for _, revision := range object.Status.Revisions {
+		stored[revision.SnapshotID] = revision.StoredBytes
+	}
+	return stored
 }
 
 // platformsOf returns the platforms of the current revision, sorted. A status that does not have them is of an older

@@ -1,6 +1,7 @@
 package binding_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -30,6 +31,8 @@ type stage struct {
 	// wanted is the id that the spec's source has, and usable are the snapshots that there are.
 	wanted string
 	usable map[string]bool
+	// reason is what AWS says of those that are not usable; SnapshotNotFound if empty.
+	reason string
 	// unfit is a problem of planning for a snapshot.
 	unfit map[string]*binding.Problem
 	// actFails is what becomes of the next write, and actLost what is answered after it was made.
@@ -102,7 +105,9 @@ func (s *stage) Wanted(ctx context.Context, b *v1alpha1.NodeClassBinding) (bindi
 
 func (s *stage) ByID(_ context.Context, _ *v1alpha1.NodeClassBinding, id string) (binding.Snapshot, *binding.Problem, error) {
 	if !s.usable[id] {
-		return binding.Snapshot{ID: id}, &binding.Problem{Reason: v1alpha1.ReasonSnapshotNotFound, Message: id + " is gone"}, nil
+		return binding.Snapshot{ID: id}, &binding.Problem{
+			Reason: cmp.Or(s.reason, v1alpha1.ReasonSnapshotNotFound), Message: id + " is gone", RetryAfter: 30 * time.Second,
+		}, nil
 	}
 	return binding.Snapshot{ID: id, SizeGiB: 40}, nil, nil
 }

@@ -19,20 +19,25 @@ const longestBecause = 1024
 // trial is how the applied snapshot gets on:
 //
 //	written ──nodes Ready with it, for rollback.after──▶ proven: the last known good one from now on
-//	   │
-//	   └──failed──▶ rejected, and the last known good one is written
-//	           └──▶ failing: nobody may, or can, take it back
+//	   │                                                   │
+//	   │ failed, or lost                                   │ lost: AWS does not have it any more
+//	   ├───────────────────────────────────────────────────┘
+//	   ├──▶ rejected, and the last known good one is written
+//	   └──▶ failing: nobody may, or can, take it back
 type trial struct {
 	// rejected is the snapshot that is not to be written, and because is why. It is the applied one when that failed just
 	// now.
 	rejected, because string
+	// lost is what AWS says of the applied snapshot when it is gone for good; nil when it is not.
+	lost *Problem
 	// failing is a failure that is reported and not acted upon.
 	failing *Problem
 	// healthySince is since when nodes are Ready; nil while none is.
 	healthySince *metav1.Time
 	// proven tells that they were so for long enough.
 	proven bool
-	// retryAfter is when they will have been; zero when that is not to be awaited.
+	// retryAfter is when they will have been, or when AWS is asked again for one that is lost; zero when neither is to be
+	// awaited.
 	retryAfter time.Duration
 }
 
@@ -43,41 +48,53 @@ func onTrial(status *v1alpha1.NodeClassBindingStatus) bool {
 }
 
 // judge is pure. What the plan says of health counts only while the applied snapshot is the one in place: right after
-// somebody, or an operator that died, wrote another, it is not about the same.
-func judge(binding *v1alpha1.NodeClassBinding, plan Plan, asked bool, now time.Time) trial {
+// somebody, or an operator that died, wrote another, it is not about the same. A snapshot that is lost fails also when its
+// trial is over, since no node boots with it any more.
+func judge(binding *v1alpha1.NodeClassBinding, plan Plan, f facts, asked bool, now time.Time) trial {
 	status := &binding.Status
-	t := trial{rejected: status.RejectedSnapshotID, because: status.RejectedBecause}
+	t := trial{rejected: status.RejectedSnapshotID, because: status.RejectedBecause, lost: f.lost}
 	if asked {
 		t.rejected, t.because = "", ""
 	}
-	applied := status.AppliedSnapshotID
-	if !onTrial(status) || plan.InPlace != applied || t.hasRejected(applied) {
-		return t
+	applied, failure := status.AppliedSnapshotID, plan.Health.Failure
+	if t.lost != nil {
+		failure, t.retryAfter = t.lost, t.lost.RetryAfter
 	}
-	after := trialTime(binding)
-	if failure := plan.Health.Failure; failure != nil {
-		why := whyItStays(binding, after)
-		if why == "" {
-			t.rejected, t.because = applied, message.Clip(failure.Error(), longestBecause)
-			return t
-		}
+	stays := whyItStays(binding, t.lost != nil)
+	switch {
+	case plan.InPlace != applied || t.hasRejected(applied):
+	case !onTrial(status) && t.lost == nil:
+	case failure != nil && stays == "":
+		t.reject(applied, failure, f.wanted.ID)
+	case failure != nil:
 		t.failing = &Problem{
 			Reason: failure.Reason, Stalled: true, RetryAfter: failure.RetryAfter, Cause: failure,
-			Message: fmt.Sprintf("%s; %s", failure.Message, why),
+			Message: fmt.Sprintf("%s; %s", failure.Message, stays),
 		}
-		return t
+	case plan.Health.Proven:
+		t.goOn(status.HealthySince, trialTime(binding), now)
 	}
-	if !plan.Health.Proven {
-		return t
+	return t
+}
+
+// reject keeps what was rejected before if that is wanted still and the applied one is lost: the status has room for one,
+// and AWS itself keeps a lost one from being written.
+func (t *trial) reject(applied string, failure *Problem, wanted string) {
+	if t.lost != nil && t.hasRejected(wanted) {
+		return
 	}
-	if t.healthySince = status.HealthySince; t.healthySince == nil {
+	t.rejected, t.because = applied, message.Clip(failure.Error(), longestBecause)
+}
+
+// goOn has nodes be Ready.
+func (t *trial) goOn(since *metav1.Time, after time.Duration, now time.Time) {
+	if t.healthySince = since; since == nil {
 		t.healthySince = &metav1.Time{Time: now}
 	}
 	ends := t.healthySince.Add(after)
 	if t.proven = !now.Before(ends); !t.proven {
 		t.retryAfter = until(ends, now)
 	}
-	return t
 }
 
 func trialTime(binding *v1alpha1.NodeClassBinding) time.Duration {
@@ -87,15 +104,16 @@ func trialTime(binding *v1alpha1.NodeClassBinding) time.Duration {
 	return defaultTrial
 }
 
-// whyItStays tells why a snapshot that failed is left in place; empty when it is not.
-func whyItStays(binding *v1alpha1.NodeClassBinding, after time.Duration) string {
+// whyItStays tells why a snapshot that failed is left in place; empty when it is not. One that is lost goes also when it
+// is the last known good one: nodes that boot without it are better off than none.
+func whyItStays(binding *v1alpha1.NodeClassBinding, lost bool) string {
 	applied := binding.Status.AppliedSnapshotID
 	switch {
 	case binding.Spec.Rollout.Paused:
 		return applied + " stays all the same, since rollout.paused is set: set it to false to have it taken back"
-	case after == 0:
+	case trialTime(binding) == 0:
 		return applied + " stays all the same, since rollout.rollback.after is 0s: set it to 10m to have it taken back"
-	case applied == binding.Status.LastKnownGoodSnapshotID:
+	case applied == binding.Status.LastKnownGoodSnapshotID && !lost:
 		return applied + " was itself brought back, so nothing is left to go back to: have a newer snapshot made, or delete " +
 			"this binding to have the device as it was before"
 	}
@@ -109,11 +127,11 @@ func (t trial) demandsAnother(binding *v1alpha1.NodeClassBinding, wanted string)
 
 func (t trial) hasRejected(id string) bool { return id != "" && id == t.rejected }
 
-// wayBack returns what the target is to name instead of a rejected snapshot: the applied one if that is another; else
-// the last known good one; and if that is not usable any more, or there never was one, nothing of Larder's.
+// wayBack returns what the target is to name instead of a rejected snapshot: the applied one if that is another, and
+// there; else the last known good one; and if that is not usable any more, or there never was one, nothing of Larder's.
 func wayBack(binding *v1alpha1.NodeClassBinding, f facts, t trial, now time.Time) goal {
 	id, why := binding.Status.AppliedSnapshotID, mend
-	if t.hasRejected(id) {
+	if t.hasRejected(id) || t.lost != nil && whyItStays(binding, true) == "" {
 		id, why = binding.Status.LastKnownGoodSnapshotID, retreat
 	}
 	snapshot, usable := f.earlier[id]
@@ -128,6 +146,13 @@ func wayBack(binding *v1alpha1.NodeClassBinding, f facts, t trial, now time.Time
 	return goal{plan: f.target.PlanWithout(binding, now), purpose: retreat}
 }
 
+// forgetLost has a lost snapshot be the last known good one no more.
+func (t trial) forgetLost(status *v1alpha1.NodeClassBindingStatus) {
+	if t.lost != nil && status.LastKnownGoodSnapshotID == status.AppliedSnapshotID {
+		status.LastKnownGoodSnapshotID, status.LastKnownGoodProven = "", false
+	}
+}
+
 // rolledBack says what became of a rejected snapshot. findings are what speaks against it now, if anything does.
 func rolledBack(binding *v1alpha1.NodeClassBinding, t trial, g goal, findings *Problem) *Problem {
 	_, class := targetOf(binding)
@@ -135,17 +160,23 @@ func rolledBack(binding *v1alpha1.NodeClassBinding, t trial, g goal, findings *P
 	if g.snapshot.ID == "" {
 		boots = fmt.Sprintf("%s is as it was before this binding", sentences{binding, g}.device())
 	}
-	cause := "Karpenter keeps the cause in its log: kubectl logs --namespace kube-system deployment/karpenter | grep " + class
-	if findings != nil {
-		cause = "What is found to be wrong with it now: " + findings.Error()
+	cause := " Karpenter keeps the cause in its log: kubectl logs --namespace kube-system deployment/karpenter | grep " + class + "."
+	switch {
+	case findings != nil && message.Clip(findings.Error(), longestBecause) == t.because:
+		cause = ""
+	case findings != nil:
+		cause = " What is found to be wrong with it now: " + findings.Error() + "."
 	}
 	also := ""
-	if t.failing != nil {
+	switch applied := binding.Status.AppliedSnapshotID; {
+	case t.failing != nil:
 		also = fmt.Sprintf(" %s fails too (%s: %s).", g.snapshot.ID, t.failing.Reason, t.failing.Message)
+	case t.lost != nil && !t.hasRejected(applied):
+		also = fmt.Sprintf(" %s is of no use either (%s).", applied, t.lost.Error())
 	}
 	return &Problem{
 		Reason: v1alpha1.ReasonRolledBack, Stalled: true,
-		Message: fmt.Sprintf("%s failed (%s), and %s.%s %s. A newer snapshot is tried by itself; to try %s again: %s",
+		Message: fmt.Sprintf("%s failed (%s), and %s.%s%s A newer snapshot is tried by itself; to try %s again: %s",
 			t.rejected, t.because, boots, also, cause, t.rejected, howToAsk(binding)),
 	}
 }

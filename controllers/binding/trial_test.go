@@ -13,6 +13,11 @@ import (
 func TestJudge(t *testing.T) {
 	failure := &Problem{Reason: v1alpha1.ReasonLaunchFailed, Message: "NodeClaim n1 cannot be launched"}
 	const because = "LaunchFailed: NodeClaim n1 cannot be launched"
+	lost := &Problem{Reason: v1alpha1.ReasonSnapshotNotFound, Message: "snap-1 is gone", RetryAfter: 30 * time.Second}
+	const gone = "SnapshotNotFound: snap-1 is gone"
+	proven := func(b *v1alpha1.NodeClassBinding) {
+		b.Status.LastKnownGoodSnapshotID, b.Status.LastKnownGoodProven = "snap-1", true
+	}
 	ago := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: moment(t, noon).Add(-d)} }
 	type verdict struct {
 		Rejected, Because, Failing string
@@ -24,6 +29,7 @@ func TestJudge(t *testing.T) {
 		reason string
 		edit   func(*v1alpha1.NodeClassBinding)
 		plan   Plan
+		facts  facts
 		asked  bool
 		want   verdict
 	}{
@@ -59,9 +65,7 @@ func TestJudge(t *testing.T) {
 		},
 		"a failure after the trial": {
 			reason: "nodes booted with it, so something else is the matter", plan: Plan{InPlace: "snap-1", Health: Health{Failure: failure}},
-			edit: func(b *v1alpha1.NodeClassBinding) {
-				b.Status.LastKnownGoodSnapshotID, b.Status.LastKnownGoodProven = "snap-1", true
-			},
+			edit: proven,
 		},
 		"a failure while another snapshot is in place": {
 			reason: "it is not the applied one that fails", plan: Plan{InPlace: "snap-9", Health: Health{Failure: failure}},
@@ -86,6 +90,37 @@ func TestJudge(t *testing.T) {
 				b.Status.LastKnownGoodSnapshotID, b.Status.RejectedSnapshotID, b.Status.RejectedBecause = "snap-1", "snap-2", "it failed"
 			},
 			want: verdict{Rejected: "snap-2", Because: "it failed", Failing: "LaunchFailed"},
+		},
+		"lost on trial": {
+			reason: "no node will come up with it", plan: Plan{InPlace: "snap-1", Health: Health{Proven: true, Working: 1}}, facts: facts{lost: lost},
+			want: verdict{Rejected: "snap-1", Because: gone, RetryAfter: 30 * time.Second},
+		},
+		"lost after the trial": {
+			reason: "that nodes booted with it does not bring it back", plan: Plan{InPlace: "snap-1"}, facts: facts{lost: lost}, edit: proven,
+			want: verdict{Rejected: "snap-1", Because: gone, RetryAfter: 30 * time.Second},
+		},
+		"lost while another snapshot is in place": {
+			reason: "no node boots with it", plan: Plan{InPlace: "snap-9"}, facts: facts{lost: lost}, edit: proven,
+			want: verdict{RetryAfter: 30 * time.Second},
+		},
+		"lost while paused": {
+			reason: "it is shown, and nothing is written", plan: Plan{InPlace: "snap-1"}, facts: facts{lost: lost},
+			edit: func(b *v1alpha1.NodeClassBinding) { proven(b); b.Spec.Rollout.Paused = true },
+			want: verdict{Failing: "SnapshotNotFound", RetryAfter: 30 * time.Second},
+		},
+		"lost for a user who wants no rollback": {
+			reason: "it is shown, and nothing is written", plan: Plan{InPlace: "snap-1"}, facts: facts{lost: lost},
+			edit: func(b *v1alpha1.NodeClassBinding) { proven(b); b.Spec.Rollout.Rollback.After = &metav1.Duration{} },
+			want: verdict{Failing: "SnapshotNotFound", RetryAfter: 30 * time.Second},
+		},
+		"lost after it was brought back": {
+			reason: "the one that failed before it is wanted still, and stays rejected", plan: Plan{InPlace: "snap-1"},
+			facts: facts{lost: lost, wanted: Snapshot{ID: "snap-2"}},
+			edit: func(b *v1alpha1.NodeClassBinding) {
+				proven(b)
+				b.Status.RejectedSnapshotID, b.Status.RejectedBecause = "snap-2", "it failed"
+			},
+			want: verdict{Rejected: "snap-2", Because: "it failed", RetryAfter: 30 * time.Second},
 		},
 		"an earlier rejection": {
 			reason: "it stays", plan: Plan{InPlace: "snap-1"},
@@ -118,7 +153,7 @@ func TestJudge(t *testing.T) {
 			if tc.edit != nil {
 				tc.edit(b)
 			}
-			got := judge(b, tc.plan, tc.asked, moment(t, noon))
+			got := judge(b, tc.plan, tc.facts, tc.asked, moment(t, noon))
 			result := verdict{got.rejected, got.because, "", got.healthySince, got.proven, got.retryAfter}
 			if got.failing != nil {
 				result.Failing = got.failing.Reason

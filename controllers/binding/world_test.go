@@ -207,7 +207,7 @@ func (w *world) writeDevices(manager string, devices []any) {
 	}
 }
 
-// setSnapshot gives the ImageCacheSnapshot a completed snapshot.
+// setSnapshot gives the ImageCacheSnapshot a completed snapshot; AWS keeps those before.
 func (w *world) setSnapshot(id, size string) {
 	w.Helper()
 	s := &v1alpha1.ImageCacheSnapshot{}
@@ -215,6 +215,9 @@ func (w *world) setSnapshot(id, size string) {
 		w.Fatal(err)
 	}
 	quantity := resource.MustParse(size)
+	if before := s.Status.SnapshotID; before != "" && before != id {
+		s.Status.Revisions = append(s.Status.Revisions, v1alpha1.RevisionStatus{SnapshotID: before, VolumeSize: s.Status.VolumeSize})
+	}
 	s.Status.SnapshotID, s.Status.VolumeSize = id, &quantity
 	if err := w.client.Status().Update(context.Background(), s); err != nil {
 		w.Fatal(err)

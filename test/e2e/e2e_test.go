@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,7 +36,14 @@ const (
 	interval = 200 * time.Millisecond
 )
 
+// atOnce is how many tests run at a time unless -parallel says so: they wait for minutes of the API far more than they
+// compute, so that as many as there are processors leave those idle. Each has a control plane, of half a GiB of memory.
+const atOnce = "4"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err)
+	}
 	log.SetLogger(logr.Discard()) // the operator has a log of its own
 	os.Exit(m.Run())
 }

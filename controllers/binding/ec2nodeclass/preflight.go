@@ -3,6 +3,7 @@ package ec2nodeclass
 import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
 )
 
@@ -25,7 +26,7 @@ func (o *observation) preflight(b *v1alpha1.NodeClassBinding, snapshot binding.S
 func (o *observation) wanted(device *v1alpha1.Device, snapshot binding.Snapshot) mapping {
 	devices := devicesOf(o.class)
 	if len(devices) == 0 {
-		devices = defaultDevices(familyOf(o.class))
+		devices = amifamily.DefaultDevices(amifamily.Of(o.class))
 	}
 	current := find(devices, device.Name)
 	own := current

@@ -9,6 +9,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
 )
 
 // record is what Larder notes on a class, in two annotations that are written together with the devices: so it is never
@@ -58,9 +59,9 @@ func (r record) taking(family string, devices []any, name string, snapshots ...s
 	next := r.with(name, withoutSnapshot(find(devices, name), snapshots...))
 	switch {
 	case len(devices) == 0:
-		next = next.with(rootDevice(family), nil)
+		next = next.with(amifamily.RootDevice(family), nil)
 	case tookBefore: // somebody wrote a list of their own over Larder's
-		next = next.without(rootDevice(family))
+		next = next.without(amifamily.RootDevice(family))
 	}
 	return next
 }
@@ -110,7 +111,7 @@ func (r record) annotations() (map[string]any, error) {
 // hadNoList tells whether the class had no list when Larder first wrote it. The mark is the root device, recorded as
 // absent: no binding may have that device, so nothing else ever records it.
 func (r record) hadNoList(family string) bool {
-	_, marked := r.former[rootDevice(family)]
+	_, marked := r.former[amifamily.RootDevice(family)]
 	return marked
 }
 

@@ -18,21 +18,24 @@ const (
 	stranger  = "999988887777"
 )
 
-const nodePool = `apiVersion: karpenter.sh/v1
+// nodePool has the name of its class.
+func nodePool(class string) string {
+	return fmt.Sprintf(`apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata:
-  name: gpu
+  name: %[1]s
 spec:
   template:
     spec:
-      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: gpu}
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: %[1]s}
       requirements:
       - {key: kubernetes.io/arch, operator: In, values: [amd64]}
   disruption:
     consolidateAfter: 30s
     budgets:
     - nodes: "2"
-`
+`, class)
+}
 
 const inGPU = `    ec2NodeClass:
       name: gpu

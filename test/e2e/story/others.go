@@ -9,6 +9,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/test/fakeaws"
+	"github.com/larder-dev/larder/test/karpenter"
 )
 
 // The names of what else is bound.
@@ -75,8 +76,39 @@ func (s *Story) foreign(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return errors.Join(s.expectBoots(ctx, foreignClass, published), s.expectBoots(ctx, strangeClass, ""),
-		s.showBinding(ctx, foreignClass), s.showBinding(ctx, strangeClass))
+	if err := errors.Join(s.expectBoots(ctx, foreignClass, published), s.expectBoots(ctx, strangeClass, ""),
+		s.showBinding(ctx, foreignClass), s.showBinding(ctx, strangeClass)); err != nil {
+		return err
+	}
+	s.Say("A batch begins, with a node that boots with the platform's snapshot:")
+	if err := s.apply(ctx, "batch-nodepool.yaml", nodePool(foreignClass)); err != nil {
+		return err
+	}
+	if err := s.until(ctx, "EC2NodeClass "+foreignClass+" launches a node", patience, func() (bool, error) {
+		err := s.scaleUp(ctx, foreignClass)
+		if errors.Is(err, karpenter.ErrRefused) {
+			return false, nil
+		}
+		return err == nil, err
+	}); err != nil {
+		return err
+	}
+	return s.showNodes(ctx)
+}
+
+// proof sees what another account publishes become the snapshot to go back to, and its node go.
+func (s *Story) proof(ctx context.Context) error {
+	s.Say("The node of the batch was Ready for a minute meanwhile: the platform's snapshot is the one to go back to from now on.")
+	if err := s.untilBinding(ctx, foreignClass, "the platform's snapshot has proven itself", trialPatience, func(b *v1alpha1.NodeClassBinding) bool {
+		return b.Status.LastKnownGoodProven && b.Status.LastKnownGoodSnapshotID == b.Status.AppliedSnapshotID && b.Status.AppliedSnapshotID != ""
+	}); err != nil {
+		return err
+	}
+	if err := s.Show(ctx, "get", "ncb", foreignClass, "--output", "jsonpath={.status.lastKnownGoodSnapshotID} {.status.lastKnownGoodProven}"); err != nil {
+		return err
+	}
+	s.Say("The batch is done, and Karpenter removes its node:")
+	return s.Show(ctx, "delete", "nodeclaims", "--selector", "karpenter.sh/nodepool="+foreignClass, "--wait=false")
 }
 
 // publish shares a snapshot of another account with ours, and returns its id.

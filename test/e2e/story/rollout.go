@@ -21,18 +21,14 @@ const withNextDrift = "    strategy: WithNextDrift\n    rollback: {after: 1m}\n"
 func (s *Story) begin(ctx context.Context) error {
 	s.Say("A cluster with Karpenter. An EC2NodeClass and a NodePool as a team might have them, and three nodes:")
 	s.releaseAMI()
-	if err := errors.Join(s.apply(ctx, "ec2nodeclass.yaml", e2e.NodeClass), s.apply(ctx, "nodepool.yaml", nodePool)); err != nil {
+	if err := errors.Join(s.apply(ctx, "ec2nodeclass.yaml", e2e.NodeClass), s.apply(ctx, "nodepool.yaml", nodePool(e2e.ClassName))); err != nil {
 		return err
 	}
 	if err := s.karpenter.Settle(ctx); err != nil {
 		return err
 	}
 	for range nodes {
-		claim, err := s.karpenter.Launch(ctx, "gpu")
-		if err != nil {
-			return err
-		}
-		if err := s.karpenter.Ready(ctx, claim); err != nil {
+		if err := s.scaleUp(ctx, e2e.ClassName); err != nil {
 			return err
 		}
 	}
@@ -49,6 +45,15 @@ func (s *Story) begin(ctx context.Context) error {
 	}
 	s.first, err = s.revision(ctx, 1)
 	return err
+}
+
+// scaleUp has a NodePool get a node more, which comes up.
+func (s *Story) scaleUp(ctx context.Context, pool string) error {
+	claim, err := s.karpenter.Launch(ctx, pool)
+	if err != nil {
+		return err
+	}
+	return s.karpenter.Ready(ctx, claim)
 }
 
 // releaseAMI has the alias of the classes mean other AMIs.

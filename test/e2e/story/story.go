@@ -20,8 +20,8 @@ type Chapter struct {
 	Tell func(*Story, context.Context) error
 }
 
-// Chapters returns the whole story. What is bound first is on trial for a minute, in which the others are told that do
-// not depend on it.
+// Chapters returns the whole story. What another account's snapshot has to prove takes a minute, and so does what goes wrong
+// with ours: both minutes are the same.
 func Chapters() []Chapter {
 	return []Chapter{
 		{"a pool without Larder", (*Story).begin},
@@ -31,6 +31,7 @@ func Chapters() []Chapter {
 		{"a snapshot of another account", (*Story).foreign},
 		{"a window, a pause and a person", (*Story).window},
 		{"a snapshot that EC2 refuses", (*Story).rollback},
+		{"a snapshot that has proven itself", (*Story).proof},
 		{"a newer snapshot", (*Story).heal},
 		{"a GitOps rival", (*Story).fight},
 		{"peace with GitOps", (*Story).peace},
