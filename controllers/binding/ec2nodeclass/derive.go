@@ -44,6 +44,15 @@ func (o *observation) planDerivedWithout(b *v1alpha1.NodeClassBinding, plan *bin
 	planUnlessUpkeep(o.renderUnlessEqual(b, nil, ""), plan)
 }
 
+// onlyOfItsOwner leaves out an upkeep that would render what was rendered last: then it is not the class that changed, but
+// somebody wrote the derived one. To take that back can replace nodes, so it is for Write, which the rollout holds back.
+func onlyOfItsOwner(upkeep binding.Write, written rendering) binding.Write {
+	if upkeep != nil && upkeep.(*write).mark.written.Spec == written.Spec {
+		return nil
+	}
+	return upkeep
+}
+
 // planUpkeep also names who changed the derived class since Larder wrote it.
 func (o *observation) planUpkeep(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, plan *binding.Plan) {
 	if o.derived == nil {
@@ -51,7 +60,7 @@ func (o *observation) planUpkeep(b *v1alpha1.NodeClassBinding, snapshot binding.
 	}
 	name := b.Spec.Target.EC2NodeClass.Device.Name
 	written := lastRendering(o.derived, name, find(completeDevices(o.class), name))
-	plan.Upkeep = o.upkeep(b, snapshot, written)
+	plan.Upkeep = onlyOfItsOwner(o.upkeep(b, snapshot, written), written)
 	if hashOf(specOf(o.derived)) != written.Spec {
 		plan.TakenBackBy = lastEditor(o.derived)
 		plan.Remedy = derivedRemedy(plan.TakenBackBy, o.derived.GetName(), o.class.GetName())

@@ -122,10 +122,10 @@ func TestDeriveKeepsUp(t *testing.T) {
 			edit: setOwn(with(own, mapping{"volumeSize": "30Gi"})), snapshot: staged, write: renewed, upkeep: nil},
 		"size raised, staged": {reason: "the owner's change of the device replaces every node anyway", edit: setOwn(with(own, mapping{"volumeSize": "80Gi"})),
 			snapshot: staged, write: with(renewed, mapping{"volumeSize": "80Gi"}), upkeep: with(asWritten, mapping{"volumeSize": "80Gi"})},
-		"derived class edited": {reason: "an edit there is a revert", tamper: setRole, snapshot: stored, write: asWritten, upkeep: asWritten,
+		"derived class edited": {reason: "an edit there is a revert", tamper: setRole, snapshot: stored, write: asWritten,
 			takenBackBy: "kubectl-edit"},
-		"derived device edited, staged": {reason: "the device comes back as it was written, not as it was edited", tamper: setOwn(mapping{"volumeSize": "20Gi"}),
-			snapshot: staged, write: renewed, upkeep: asWritten, takenBackBy: "kubectl-edit"},
+		"derived device edited, staged": {reason: "taking it back can replace nodes, so it waits for the rollout", tamper: setOwn(mapping{"volumeSize": "20Gi"}),
+			snapshot: staged, write: renewed, takenBackBy: "kubectl-edit"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
