@@ -62,6 +62,7 @@ lint: ## Run the linters, among them the one that keeps imports pointing one way
 test: ## Run the unit tests and those against a real API server and the AWS double.
 	assets=$$(hack/envtest-assets.sh); \
 	KUBEBUILDER_ASSETS=$$assets $(TOOL) gotestsum --format pkgname -- -race -shuffle=on -p 1 -timeout 20m ./...
+	$(TOOL) gotestsum --format pkgname -- -count 1 -timeout 20m -run '^TestSimulation$$' ./controllers/binding
 
 .PHONY: test-node
 test-node: ## Run real containerd and kubelet on built volumes. Needs root, e2fsprogs and runc.

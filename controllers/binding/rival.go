@@ -53,11 +53,14 @@ func hasStopped(rival *v1alpha1.Rival) bool {
 }
 
 func rivalProblem(binding *v1alpha1.NodeClassBinding, g goal, rival *v1alpha1.Rival) *Problem {
+	then := "have Larder make it again what it was before the binding: "
+	if g.snapshot.ID != "" {
+		then = fmt.Sprintf("write snapshotID %s into the device yourself, or have Larder write it again: ", g.snapshot.ID)
+	}
 	return &Problem{
 		Reason:  v1alpha1.ReasonRivalWriter,
 		Stalled: true,
-		Message: fmt.Sprintf("%s took back %s %d times, so Larder stopped writing it: %s (see %s). Then write snapshotID %s "+
-			"into the device yourself, or have Larder write it again: %s",
-			rival.Manager, sentences{binding, g}.device(), rival.Reverts, g.plan.Remedy, gitOpsPage, g.snapshot.ID, howToAsk(binding)),
+		Message: fmt.Sprintf("%s took back %s %d times, so Larder stopped writing it: %s (see %s). Then %s%s",
+			rival.Manager, sentences{binding, g}.device(), rival.Reverts, g.plan.Remedy, gitOpsPage, then, howToAsk(binding)),
 	}
 }

@@ -186,12 +186,17 @@ func (s sentences) minIntervalNotOver(over time.Time) *Problem {
 		s.binding.Status.AppliedSnapshotID, s.wouldReplace(), s.meanwhile(), howToAsk(s.binding))
 }
 
-// noWayBack is for a bad snapshot that stays, because nodes work with it all the same.
+// noWayBack is for a bad snapshot that stays, because nodes work with it all the same. Nodes cannot be launched meanwhile,
+// so a person is to know, also when a window that opens ends it.
 func (s sentences) noWayBack(because *Problem) *Problem {
+	strategy, or := s.binding.Spec.Rollout.Strategy, ""
+	if strategy != v1alpha1.RolloutRoll {
+		or = "; or set rollout.strategy to Roll"
+	}
 	return &Problem{
 		Reason: v1alpha1.ReasonNoWayBack, Stalled: true, RetryAfter: because.RetryAfter,
-		Message: fmt.Sprintf("%s although %s failed, since %s, with which strategy %s does not agree (%s). To have it now: %s; "+
-			"or set rollout.strategy to Roll", s.waits(), s.binding.Status.AppliedSnapshotID, s.wouldReplace(),
-			s.binding.Spec.Rollout.Strategy, because.Reason, howToAsk(s.binding)),
+		Message: fmt.Sprintf("%s although %s failed, since %s, with which the rollout, of strategy %s, does not agree (%s). "+
+			"To have it now: %s%s", s.waits(), s.binding.Status.AppliedSnapshotID, s.wouldReplace(), strategy, because.Reason,
+			howToAsk(s.binding), or),
 	}
 }

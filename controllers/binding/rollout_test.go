@@ -177,7 +177,7 @@ func TestMayWrite(t *testing.T) {
 		},
 		"a bad snapshot with which nodes work": {
 			reason: "Larder would replace them", strategy: withNextDrift, purpose: retreat, pools: busy, health: Health{Broken: 1, Working: 2},
-			want: v1alpha1.ReasonNoWayBack, says: []string{"although snap-1 failed", "strategy WithNextDrift does not agree", "kubectl annotate", "or set rollout.strategy to Roll"},
+			want: v1alpha1.ReasonNoWayBack, says: []string{"although snap-1 failed", "of strategy WithNextDrift, does not agree", "kubectl annotate", "or set rollout.strategy to Roll"},
 		},
 		"a bad snapshot with which nodes work, in pools that hold drift": {
 			reason: "they stay", strategy: newNodesOnly, purpose: retreat, pools: holding, health: Health{Broken: 1, Working: 2},

@@ -143,7 +143,8 @@ func wayBack(binding *v1alpha1.NodeClassBinding, f facts, t trial, now time.Time
 	if why == mend && id != "" { // in place, and out of reach: it is left alone
 		return goal{snapshot: Snapshot{ID: id}, purpose: why}
 	}
-	return goal{plan: f.target.PlanWithout(binding, now), purpose: retreat}
+	// Once nothing of Larder's is in place, this takes back what others wrote since, and hurries no more than that does.
+	return goal{plan: f.target.PlanWithout(binding, now), purpose: why}
 }
 
 // forgetLost has a lost snapshot be the last known good one no more.
