@@ -13,8 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -27,18 +29,25 @@ import (
 // patience is for a machine that is compiling meanwhile; a state is usually reached within a second.
 const patience = time.Minute
 
-// TestControlPlane runs the controller against a real API server with Karpenter's own kinds, as the user whom the
-// generated roles describe.
+// TestControlPlane runs the controller against a real API server with Karpenter's own kinds, of its oldest v1 release and
+// of its newest, as the user whom the generated roles describe.
 func TestControlPlane(t *testing.T) {
+	for _, release := range []controlplane.KarpenterRelease{controlplane.OldestKarpenter, controlplane.NewestKarpenter} {
+		t.Run(string(release), func(t *testing.T) { testControlPlane(t, release) })
+	}
+}
+
+func testControlPlane(t *testing.T, release controlplane.KarpenterRelease) {
 	plane := controlplane.StartWithoutKarpenter(t)
 	t.Run("API", func(t *testing.T) { testAPI(t, plane.Admin) })
 
 	c := &cluster{TB: t, admin: plane.Admin}
 	startOperator(t, plane)
-	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), plane) })
+	t.Run("Karpenter comes later", func(t *testing.T) { testLateKarpenter(c.in(t), plane, release) })
 	t.Run("NewNodesOnly waits for the last NodeClaim", func(t *testing.T) { testClaims(c.in(t)) })
 	t.Run("apply-now", func(t *testing.T) { testApplyNow(c.in(t)) })
 	t.Run("nodes that drift", func(t *testing.T) { testNodesThatDrift(c.in(t)) })
+	t.Run("a derived class", func(t *testing.T) { testDerived(c.in(t)) })
 	t.Run("other writers", func(t *testing.T) { testOtherWriters(c.in(t)) })
 	t.Run("two bindings on one device", func(t *testing.T) { testTwoBindings(c.in(t)) })
 	t.Run("a class that changed since", func(t *testing.T) { testChangedSince(c.in(t), plane) })
@@ -51,6 +60,7 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane) {
 	ctrl.SetLogger(zap.New(zap.UseDevMode(true), zap.WriteTo(t.Output())))
 	mgr, err := ctrl.NewManager(plane.Operator(t), ctrl.Options{
 		Scheme: controlplane.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // one operator after the other
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -202,12 +212,12 @@ func (c *cluster) expectNoTrace(name string) {
 	}
 }
 
-func testLateKarpenter(c *cluster, plane *controlplane.ControlPlane) {
+func testLateKarpenter(c *cluster, plane *controlplane.ControlPlane, release controlplane.KarpenterRelease) {
 	c.completed("late", "snap-1", "40Gi")
 	b := c.binding("late", v1alpha1.RolloutRoll)
 	c.create(b)
 	c.waitFor("late", v1alpha1.ConditionReady, "False TargetKindMissing")
-	plane.InstallKarpenter(c, controlplane.NewestKarpenter)
+	plane.InstallKarpenter(c, release)
 	class := newClass()
 	class.SetName("late")
 	c.eventually(func() error {
@@ -294,6 +304,33 @@ func testTwoBindings(c *cluster) {
 	c.remove(second)
 	c.expectDevices("two", []any{root})
 	c.expectNoTrace("two")
+}
+
+// testDerived leaves the class that Git owns alone, and follows it.
+func testDerived(c *cluster) {
+	class := newClass(root)
+	class.SetName("owned")
+	c.completed("owned", "snap-1", "40Gi")
+	b := c.binding("owned", v1alpha1.RolloutNewNodesOnly)
+	b.Spec.Target.EC2NodeClass.Derive = &v1alpha1.DerivedNodeClass{Name: "owned-larder"}
+	c.create(class, b)
+	c.waitFor("owned", v1alpha1.ConditionReady, "True Ready")
+	c.expectDevices("owned-larder", []any{root, bound})
+
+	// A renewal waits for the derived class's nodes, and an edit of the class does not.
+	c.create(newClaim("derived", "owned-larder"))
+	c.renew("owned", "snap-2")
+	c.waitFor("owned", v1alpha1.ConditionApplied, "False NodesWouldBeReplaced")
+	edited := volume("/dev/xvda", "16Gi")
+	c.applyDevices("owned", "argocd-controller", []any{edited})
+	c.eventually(func() []any { return c.devices("owned-larder") }).Should(gomega.Equal([]any{edited, bound}))
+	c.expectDevices("owned", []any{edited})
+	c.must(c.admin.Delete(context.Background(), newClaim("derived", "owned-larder")))
+	c.waitFor("owned", v1alpha1.ConditionApplied, "True Applied")
+
+	c.remove(b)
+	c.expectDevices("owned", []any{edited})
+	c.expectNoTrace("owned")
 }
 
 // testApplyNow asks by the annotation alone, which changes no generation.
