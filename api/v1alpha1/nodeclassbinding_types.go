@@ -40,6 +40,8 @@ const LabelBinding = "larder.dev/binding-uid"
 // +kubebuilder:printcolumn:name="NodeClass",type=string,JSONPath=`.spec.target.ec2NodeClass.name`,priority=1
 // +kubebuilder:printcolumn:name="Device",type=string,JSONPath=`.spec.target.ec2NodeClass.device.name`,priority=1
 // +kubebuilder:printcolumn:name="Strategy",type=string,JSONPath=`.spec.rollout.strategy`,priority=1
+// +kubebuilder:printcolumn:name="Pending",type=string,JSONPath=`.status.pending.snapshotID`,priority=1
+// +kubebuilder:printcolumn:name="Outdated",type=integer,JSONPath=`.status.nodes.outdated`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 type NodeClassBinding struct {
 	metav1.TypeMeta `json:",inline"`
