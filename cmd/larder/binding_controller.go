@@ -35,6 +35,7 @@ func (b *bindingController) add(ctx context.Context) error {
 		EC2NodeClass: &ec2nodeclass.Target{
 			Client: b.manager.GetClient(),
 			Reader: b.manager.GetAPIReader(),
+			Cache:  b.manager.GetCache(),
 			Images: ami.New(b.aws, clock.RealClock{}),
 		},
 	}).SetupWithManager(ctx, b.manager)

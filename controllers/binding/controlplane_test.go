@@ -68,7 +68,7 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane) {
 	reconciler := &binding.Reconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("larder"), Clock: clock.RealClock{},
 		Source:       sourceOf(mgr.GetClient(), mgr.GetClient(), clock.RealClock{}),
-		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Images: noImages{}},
+		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(), Images: noImages{}},
 	}
 	if err := reconciler.SetupWithManager(t.Context(), mgr); err != nil {
 		t.Fatal(err)
@@ -357,7 +357,7 @@ func testApplyNow(c *cluster) {
 func testChangedSince(c *cluster, plane *controlplane.ControlPlane) {
 	operator, err := client.New(plane.Operator(c), client.Options{Scheme: controlplane.Scheme()})
 	c.must(err)
-	target := &ec2nodeclass.Target{Client: operator, Reader: operator, Images: noImages{}}
+	target := &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator, Images: noImages{}}
 	class := newClass(root)
 	class.SetName("changed")
 	c.create(class)

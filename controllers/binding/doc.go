@@ -2,7 +2,8 @@
 // with, and gives the target back as it was when the binding is deleted. Each kind of target is a package below it.
 //
 // A pass reads everything (observe), decides without a client (decide), makes at most one write (act) and patches
-// the status once; a rejection is patched before the write that it leads to.
+// the status once; a rejection is patched before the write that it leads to. Nodes are read from the cache; what leads to
+// a write is decided again by the nodes as they are.
 //
 //	snapshot usable? ──no──▶ wait: SnapshotMissing, SnapshotNotReady …, or stall: SnapshotArchived …
 //	      │

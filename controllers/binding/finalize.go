@@ -25,6 +25,13 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 	}
 	now := r.Clock.Now()
 	d := decideEnd(binding, f, now)
+	if d.write != nil {
+		var err error
+		if f.target, err = r.target(binding).ObserveNow(ctx, binding); err != nil {
+			return ctrl.Result{}, err
+		}
+		d = decideEnd(binding, f, now)
+	}
 	failure := r.act(ctx, binding, &d)
 	if d.foremost() == nil {
 		if d.write != nil {

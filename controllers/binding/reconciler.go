@@ -96,6 +96,12 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	}
 	now := r.Clock.Now()
 	d := decide(binding, f, now)
+	if d.write != nil {
+		if f.target, err = r.target(binding).ObserveNow(ctx, binding); err != nil {
+			return ctrl.Result{}, err
+		}
+		d = decide(binding, f, now)
+	}
 	if before, err = r.recordRejection(ctx, before, binding, d); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -30,7 +30,7 @@ func TestKarpenterReleases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := &hands{cluster: cluster{TB: t, admin: plane.Admin}, target: &ec2nodeclass.Target{Client: operator, Reader: operator}}
+			h := &hands{cluster: cluster{TB: t, admin: plane.Admin}, target: &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator}}
 			h.expectProblem(h.plan(h.newBinding("early"), snapshotOf("snap-1")), v1alpha1.ReasonTargetKindMissing)
 			plane.InstallKarpenter(t, release)
 

@@ -50,6 +50,10 @@ func (s *stage) Observe(context.Context, *v1alpha1.NodeClassBinding) (binding.Ob
 	return s, nil
 }
 
+func (s *stage) ObserveNow(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
+	return s.Observe(ctx, b)
+}
+
 func (s *stage) Watch(manager.Manager, controller.Controller) error { return nil }
 
 func (s *stage) Act(_ context.Context, write binding.Write) error {

@@ -12,9 +12,13 @@ import (
 
 // Target is one kind of thing that launches nodes.
 type Target interface {
-	// Observe reads the binding's target and, where the rollout strategy asks, the nodes it launched; it changes
+	// Observe reads the binding's target and the nodes it launched, as far as the operator has heard of them; it changes
 	// nothing. A target that does not exist is an Observation too, whose plans say so.
 	Observe(ctx context.Context, binding *v1alpha1.NodeClassBinding) (Observation, error)
+
+	// ObserveNow is Observe with the nodes as they are, at the cost of listing them: before a write, since a node that was
+	// not heard of yet is a node all the same.
+	ObserveNow(ctx context.Context, binding *v1alpha1.NodeClassBinding) (Observation, error)
 
 	// Act carries out a Write that an Observation of this Target planned, unless the target changed since it was
 	// observed. An error that is a *Problem says what became of the write.

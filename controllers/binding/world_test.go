@@ -95,7 +95,7 @@ func (w *world) restart() {
 		},
 	})
 	w.reconciler = &binding.Reconciler{Client: operator, Reader: operator, Recorder: w.events, Clock: w.clock,
-		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator, Images: noImages{}}}
+		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator, Images: noImages{}}}
 }
 
 func (w *world) first(verb string, object any, then func() error) error {

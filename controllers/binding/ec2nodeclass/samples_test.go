@@ -115,7 +115,7 @@ func (s *sample) plan(t *testing.T) binding.Plan {
 	if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(s.class), class); err != nil {
 		t.Fatal(err)
 	}
-	target := &Target{Client: cluster, Reader: cluster, Images: &region{images: amisOf(t, class)}}
+	target := &Target{Client: cluster, Reader: cluster, Cache: cluster, Images: &region{images: amisOf(t, class)}}
 	o, err := target.Observe(t.Context(), s.binding)
 	if err != nil {
 		t.Fatal(err)

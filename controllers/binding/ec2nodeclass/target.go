@@ -51,6 +51,8 @@ type Target struct {
 	// Reader reads from the API server, past any cache: what is written rests on exactly what is there, field managers
 	// included, and a NodeClaim that a cache does not know yet is a node all the same.
 	Reader client.Reader
+	// Cache has the NodeClaims and NodePools that are watched. Passes come with every node, and a cluster has thousands.
+	Cache client.Reader
 	// Images says what the AMIs of a class need.
 	Images Images
 }
@@ -74,6 +76,15 @@ type observation struct {
 
 // Observe implements binding.Target.
 func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
+	return t.observe(ctx, b, t.Cache)
+}
+
+// ObserveNow implements binding.Target.
+func (t *Target) ObserveNow(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
+	return t.observe(ctx, b, t.Reader)
+}
+
+func (t *Target) observe(ctx context.Context, b *v1alpha1.NodeClassBinding, nodes client.Reader) (binding.Observation, error) {
 	o := &observation{}
 	var err error
 	if o.class, o.problem, err = t.readClass(ctx, b.Spec.Target.EC2NodeClass.Name); err != nil {
@@ -111,7 +122,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (bin
 	if derives(b) {
 		launching = o.derived
 	}
-	o.fleet, err = t.readFleet(ctx, launches, launching)
+	o.fleet, err = readFleet(ctx, nodes, launches, launching)
 	if apierrors.IsForbidden(err) {
 		return &observation{problem: unreadable(launches, err)}, nil
 	}
@@ -138,12 +149,12 @@ func (t *Target) readClass(ctx context.Context, name string) (*unstructured.Unst
 }
 
 // readFleet reads what Karpenter runs of a class, which is nil when it does not exist.
-func (t *Target) readFleet(ctx context.Context, name string, class *unstructured.Unstructured) (fleet.Fleet, error) {
-	claims, err := t.list(ctx, fleet.ClaimKind)
+func readFleet(ctx context.Context, nodes client.Reader, name string, class *unstructured.Unstructured) (fleet.Fleet, error) {
+	claims, err := list(ctx, nodes, fleet.ClaimKind)
 	if err != nil {
 		return fleet.Fleet{}, fmt.Errorf("listing the NodeClaims of EC2NodeClass %s: %w", name, err)
 	}
-	pools, err := t.list(ctx, fleet.PoolKind)
+	pools, err := list(ctx, nodes, fleet.PoolKind)
 	if err != nil {
 		return fleet.Fleet{}, fmt.Errorf("listing the NodePools of EC2NodeClass %s: %w", name, err)
 	}
@@ -151,15 +162,15 @@ func (t *Target) readFleet(ctx context.Context, name string, class *unstructured
 }
 
 // list returns none of a kind that the API server does not have.
-func (t *Target) list(ctx context.Context, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	if err := t.Reader.List(ctx, list); meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+func list(ctx context.Context, from client.Reader, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
+	found := &unstructured.UnstructuredList{}
+	found.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := from.List(ctx, found); meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	return found.Items, nil
 }
 
 // nodes returns the part of a plan that tells of the nodes.
