@@ -113,6 +113,20 @@ func TestWhoUsesASnapshot(t *testing.T) {
 			objects:  []client.Object{bindingOf(func(b *larderv1alpha1.NodeClassBinding) { b.Status.LastKnownGoodSnapshotID = "snap-1" })},
 			snapshot: "snap-1", want: []string{"nodeclassbinding/gpu"},
 		},
+		"binding that waits with it": {
+			reason: "the rollout writes it once it may, and it has to be there then",
+			objects: []client.Object{bindingOf(func(b *larderv1alpha1.NodeClassBinding) {
+				b.Status.Pending = &larderv1alpha1.PendingChange{SnapshotID: "snap-1"}
+			})},
+			snapshot: "snap-1", want: []string{"nodeclassbinding/gpu"},
+		},
+		"binding to its id": {
+			reason: "it is named as it is, whoever made it",
+			objects: []client.Object{bindingOf(func(b *larderv1alpha1.NodeClassBinding) {
+				b.Spec.Snapshot = larderv1alpha1.SnapshotSource{ID: "snap-1"}
+			})},
+			snapshot: "snap-1", want: []string{"nodeclassbinding/gpu"},
+		},
 		"current": {
 			reason:   "bindings take it at any moment",
 			objects:  []client.Object{objectOf(func(o *larderv1alpha1.ImageCacheSnapshot) { o.Status.SnapshotID = "snap-1" })},
