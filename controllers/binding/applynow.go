@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 )
 
 // longestRequest is how much of the annotation the status keeps, in bytes: the length that the API allows there.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )

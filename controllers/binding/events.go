@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 )
 
 // announce records events: one for each write, since a write can replace nodes, and one whenever Ready changes its

@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 )
 
 // longestMessage is how much a condition says, in bytes: metav1.Condition allows 32768 characters.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/ext4"
 	"github.com/larder-dev/larder/internal/image"

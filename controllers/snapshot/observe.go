@@ -5,7 +5,7 @@ import (
 	"time"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 )
 

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 )
 
 // conditions writes those of an object that this package is for.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/snapshot/message"
+	"github.com/larder-dev/larder/controllers/message"
 )
 
 const (
