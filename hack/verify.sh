@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails when a generated file, a format or a go.mod of the given modules is not what its source makes it.
+# Fails when a generated file, a format or a go.mod of the given modules is not what its source makes it, or a planted
+# defect no longer fits the source.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,8 +26,14 @@ if [ -n "$unformatted" ]; then
   echo "not formatted, run 'make fmt': $unformatted" >&2
   stale=1
 fi
+for patch in hack/defects/*.patch; do
+  if ! git apply --check "$patch"; then
+    echo "$patch does not apply: make it anew, and run 'make test-defects'" >&2
+    stale=1
+  fi
+done
 if [ "$stale" = 1 ]; then
   echo "stale files, see above: run 'make generate' and commit what it writes" >&2
   exit 1
 fi
-echo "generated files, formats and modules are current"
+echo "generated files, formats, modules and planted defects are current"
