@@ -30,12 +30,13 @@ func TestKarpenterReleases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := &hands{cluster: cluster{TB: t, admin: plane.Admin}, target: &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator}}
+			h := &hands{cluster: cluster{TB: t, admin: plane.Admin}, target: &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator, Images: noImages{}}}
 			h.expectProblem(h.plan(h.newBinding("early"), snapshotOf("snap-1")), v1alpha1.ReasonTargetKindMissing)
 			plane.InstallKarpenter(t, release)
 
 			t.Run("in place", func(t *testing.T) { testInPlace(h.in(t)) })
 			t.Run("in place, left", func(t *testing.T) { testInPlaceLeft(h.in(t)) })
+			t.Run("preflight", func(t *testing.T) { testPreflight(h, t) })
 			t.Run("derive", func(t *testing.T) { testDerive(h.in(t)) })
 			t.Run("derive, edited by others", func(t *testing.T) { testDerivedClassEdited(h.in(t)) })
 			t.Run("derive, while a class of that name appears", func(t *testing.T) { testDerivedClassAppears(h.in(t)) })
