@@ -112,7 +112,6 @@ const (
 // Reasons of a NodeClassBinding's progress.
 const (
 	ReasonPassedWithWarnings = "PassedWithWarnings"
-	ReasonRestored           = "Restored"
 	ReasonNodesCurrent       = "NodesCurrent"
 	ReasonNodesOutdated      = "NodesOutdated"
 	ReasonNothingApplied     = "NothingApplied"

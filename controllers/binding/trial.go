@@ -72,7 +72,7 @@ func judge(binding *v1alpha1.NodeClassBinding, plan Plan, f facts, asked bool, n
 			Message: fmt.Sprintf("%s; %s", failure.Message, stays),
 		}
 	case plan.Health.Proven:
-		t.goOn(status.HealthySince, trialTime(binding), now)
+		t.goOn(status.HealthySince, TrialTime(binding), now)
 	}
 	return t
 }
@@ -97,7 +97,8 @@ func (t *trial) goOn(since *metav1.Time, after time.Duration, now time.Time) {
 	}
 }
 
-func trialTime(binding *v1alpha1.NodeClassBinding) time.Duration {
+// TrialTime is spec.rollout.rollback.after of a binding; zero never rolls back.
+func TrialTime(binding *v1alpha1.NodeClassBinding) time.Duration {
 	if after := binding.Spec.Rollout.Rollback.After; after != nil {
 		return after.Duration
 	}
@@ -111,7 +112,7 @@ func whyItStays(binding *v1alpha1.NodeClassBinding, lost bool) string {
 	switch {
 	case binding.Spec.Rollout.Paused:
 		return applied + " stays all the same, since rollout.paused is set: set it to false to have it taken back"
-	case trialTime(binding) == 0:
+	case TrialTime(binding) == 0:
 		return applied + " stays all the same, since rollout.rollback.after is 0s: set it to 10m to have it taken back"
 	case applied == binding.Status.LastKnownGoodSnapshotID && !lost:
 		return applied + " was itself brought back, so nothing is left to go back to: have a newer snapshot made, or delete " +

@@ -24,14 +24,11 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
-var (
-	classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
-	claimKind = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}
-	poolKind  = schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}
-)
+var classKind, claimKind, poolKind = fleet.ClassKind, fleet.ClaimKind, fleet.PoolKind
 
 const device = "/dev/xvdb"
 

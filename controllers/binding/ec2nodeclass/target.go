@@ -39,9 +39,6 @@ const (
 	conflictRetry = time.Second
 	// inUseRetry is how soon it is looked whether a derived class is still in use.
 	inUseRetry = 30 * time.Second
-
-	// defaultTrial is the default of spec.rollout.rollback.after, for bindings from before it.
-	defaultTrial = 10 * time.Minute
 )
 
 // Target reads and writes EC2NodeClasses. It implements binding.Target.
@@ -179,11 +176,7 @@ func (o *observation) nodes(b *v1alpha1.NodeClassBinding, now time.Time) ([]bind
 	if b.Status.AppliedTime != nil {
 		applied = b.Status.AppliedTime.Time
 	}
-	after := defaultTrial
-	if b.Spec.Rollout.Rollback.After != nil {
-		after = b.Spec.Rollout.Rollback.After.Duration
-	}
-	return o.fleet.Pools(applied), o.fleet.Health(applied, after, now)
+	return o.fleet.Pools(applied), o.fleet.Health(applied, binding.TrialTime(b), now)
 }
 
 func kindMissing() *binding.Problem {

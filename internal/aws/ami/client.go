@@ -27,8 +27,6 @@ const (
 type Image struct {
 	// ID is the AMI's.
 	ID string
-	// Architecture is EC2's word for it: "x86_64" or "arm64".
-	Architecture string
 	// RootDevice is the device that instances boot from, as in the AMI's block device mappings: "/dev/xvda".
 	RootDevice string
 	// RootGiB is the size of the root device's snapshot, below which no instance starts; 0 for an AMI whose root is not on
@@ -91,9 +89,8 @@ func (c *Client) ask(ctx context.Context, ids []string) ([]Image, error) {
 
 func read(image types.Image) Image {
 	described := Image{
-		ID:           aws.ToString(image.ImageId),
-		Architecture: string(image.Architecture),
-		RootDevice:   aws.ToString(image.RootDeviceName),
+		ID:         aws.ToString(image.ImageId),
+		RootDevice: aws.ToString(image.RootDeviceName),
 	}
 	for _, device := range image.BlockDeviceMappings {
 		if device.Ebs != nil && aws.ToString(device.DeviceName) == described.RootDevice {

@@ -39,10 +39,10 @@ func TestDescribe(t *testing.T) {
 		ids    []string
 		want   []ami.Image
 	}{
-		"two":                 {"sorted, and each once", []string{arm, intel, arm}, []ami.Image{{ID: intel, Architecture: "x86_64", RootDevice: "/dev/xvda", RootGiB: 2}, {ID: arm, Architecture: "arm64", RootDevice: "/dev/sda1", RootGiB: 8}}},
-		"an absent one":       {"the others are there", []string{absent, intel}, []ami.Image{{ID: intel, Architecture: "x86_64", RootDevice: "/dev/xvda", RootGiB: 2}}},
-		"a deprecated one":    {"nodes launch from it", []string{old}, []ami.Image{{ID: old, Architecture: "x86_64"}}},
-		"a root not on EBS":   {"it has no size that could be too small", []string{diskless}, []ami.Image{{ID: diskless, Architecture: "x86_64", RootDevice: "/dev/xvda"}}},
+		"two":                 {"sorted, and each once", []string{arm, intel, arm}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2}, {ID: arm, RootDevice: "/dev/sda1", RootGiB: 8}}},
+		"an absent one":       {"the others are there", []string{absent, intel}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2}}},
+		"a deprecated one":    {"nodes launch from it", []string{old}, []ami.Image{{ID: old}}},
+		"a root not on EBS":   {"it has no size that could be too small", []string{diskless}, []ami.Image{{ID: diskless, RootDevice: "/dev/xvda"}}},
 		"nothing at all":      {"that takes no call", nil, nil},
 		"nothing that exists": {"that is no error", []string{absent}, nil},
 	}
