@@ -155,6 +155,28 @@ const (
 	ReasonNotChecked              = "NotChecked"
 )
 
+// Reasons of a NodeClassBinding whose target is one of AWS's, or of CSI, and cannot take the snapshot.
+const (
+	ReasonNoLaunchTemplate      = "NoLaunchTemplate"
+	ReasonTemplateNotFound      = "LaunchTemplateNotFound"
+	ReasonVersionNotFound       = "LaunchTemplateVersionNotFound"
+	ReasonVersionLimit          = "LaunchTemplateVersionLimit"
+	ReasonVersionRefused        = "LaunchTemplateVersionRefused"
+	ReasonOtherTemplate         = "OtherLaunchTemplate"
+	ReasonVersionNotLaunched    = "VersionNotLaunched"
+	ReasonTargetDegraded        = "TargetDegraded"
+	ReasonAllocationStrategy    = "AllocationStrategyUnsupported"
+	ReasonVolumeNotConfigurable = "VolumeNotConfigurableAtLaunch"
+	ReasonFilesystemMismatch    = "FilesystemMismatch"
+	ReasonVolumeSnapshotExists  = "VolumeSnapshotExists"
+)
+
+// Reasons of a NodeClassBinding whose platform is at work on the target, or was and failed.
+const (
+	ReasonUpdateInProgress = "UpdateInProgress"
+	ReasonUpdateFailed     = "UpdateFailed"
+)
+
 // Reasons of a NodeClassBinding that may not write yet, or not any more.
 const (
 	ReasonNodesWouldReplace = "NodesWouldBeReplaced"

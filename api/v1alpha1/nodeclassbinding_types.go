@@ -66,6 +66,9 @@ type NodeClassBindingList struct {
 }
 
 // NodeClassBindingSpec says which nodes boot from which snapshot.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.target.managedNodeGroup) || has(self.target.batchComputeEnvironment) || has(self.target.ecsService)) || self.rollout.strategy == 'Roll'",message="rollout.strategy must be Roll for managedNodeGroup, batchComputeEnvironment and ecsService: AWS replaces all their nodes or tasks at a change; rollout.window says when it may"
+// +kubebuilder:validation:XValidation:rule="self.rollout.strategy != 'NewNodesOnly' || !has(self.target.launchTemplate) || !has(self.target.launchTemplate.autoScalingGroups) || !self.target.launchTemplate.autoScalingGroups.exists(g, has(g.instanceRefresh))",message="an instanceRefresh replaces instances, which rollout.strategy NewNodesOnly forbids: leave instanceRefresh out, or choose Roll"
 type NodeClassBindingSpec struct {
 	// snapshot is what the nodes boot with.
 	// +required
@@ -139,11 +142,34 @@ type SnapshotReference struct {
 	Name string `json:"name"`
 }
 
-// Target is what launches nodes.
+// Target is what launches nodes, runs tasks or makes volumes.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.ec2NodeClass), has(self.managedNodeGroup), has(self.launchTemplate), has(self.batchComputeEnvironment), has(self.ecsService), has(self.volumeSnapshot)].filter(x, x).size() == 1",message="target takes exactly one of ec2NodeClass, managedNodeGroup, launchTemplate, batchComputeEnvironment, ecsService and volumeSnapshot"
+// +kubebuilder:validation:XValidation:rule="has(self.ec2NodeClass) == has(oldSelf.ec2NodeClass) && has(self.managedNodeGroup) == has(oldSelf.managedNodeGroup) && has(self.launchTemplate) == has(oldSelf.launchTemplate) && has(self.batchComputeEnvironment) == has(oldSelf.batchComputeEnvironment) && has(self.ecsService) == has(oldSelf.ecsService)",message="the kind of target cannot be changed: delete the binding (which restores the target) and create one for the other"
 type Target struct {
 	// ec2NodeClass is a Karpenter EC2NodeClass.
-	// +required
-	EC2NodeClass EC2NodeClassTarget `json:"ec2NodeClass"`
+	// +optional
+	EC2NodeClass *EC2NodeClassTarget `json:"ec2NodeClass,omitempty"`
+
+	// managedNodeGroup is an EKS managed node group that was created with a launch template.
+	// +optional
+	ManagedNodeGroup *ManagedNodeGroupTarget `json:"managedNodeGroup,omitempty"`
+
+	// launchTemplate is an EC2 launch template, with the Auto Scaling groups that launch from it.
+	// +optional
+	LaunchTemplate *LaunchTemplateTarget `json:"launchTemplate,omitempty"`
+
+	// batchComputeEnvironment is a managed EC2 compute environment of AWS Batch that has a launch template.
+	// +optional
+	BatchComputeEnvironment *BatchComputeEnvironmentTarget `json:"batchComputeEnvironment,omitempty"`
+
+	// ecsService is a volume of an Amazon ECS service's tasks.
+	// +optional
+	ECSService *ECSServiceTarget `json:"ecsService,omitempty"`
+
+	// volumeSnapshot is a CSI VolumeSnapshot that claims of pods are made from.
+	// +optional
+	VolumeSnapshot *VolumeSnapshotTarget `json:"volumeSnapshot,omitempty"`
 }
 
 // EC2NodeClassTarget is one device of a Karpenter EC2NodeClass.

@@ -32,13 +32,19 @@ func (b *bindingController) add(ctx context.Context) error {
 		Recorder: b.manager.GetEventRecorder("larder-binding"),
 		Clock:    clock.RealClock{},
 		Source:   b.source(),
-		EC2NodeClass: &ec2nodeclass.Target{
+		Targets:  b.targets(),
+	}).SetupWithManager(ctx, b.manager)
+}
+
+func (b *bindingController) targets() binding.Targets {
+	return binding.Targets{
+		&ec2nodeclass.Target{
 			Client: b.manager.GetClient(),
 			Reader: b.manager.GetAPIReader(),
 			Cache:  b.manager.GetCache(),
 			Images: ami.New(b.aws, clock.RealClock{}),
 		},
-	}).SetupWithManager(ctx, b.manager)
+	}
 }
 
 func (b *bindingController) source() *binding.SnapshotSource {

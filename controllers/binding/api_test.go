@@ -72,7 +72,7 @@ func testRefusedByAPI(t *testing.T, admin client.Client) {
 		"no target": {
 			reason: "a binding binds something",
 			object: rawBinding(xvdb(), func(spec map[string]any) { spec["target"] = map[string]any{} }),
-			says:   "spec.target.ec2NodeClass: Required value",
+			says:   "target takes exactly one of ec2NodeClass",
 		},
 		"no snapshot": {
 			reason: "to something",

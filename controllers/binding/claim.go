@@ -15,10 +15,20 @@ const (
 	indexTarget   = "spec.target"
 )
 
-// KindEC2NodeClass is the kind of target that Of takes for Karpenter's EC2NodeClasses.
-const KindEC2NodeClass = "EC2NodeClass"
+// Targets are the kinds of targets that there are. A further one is one more of them.
+type Targets []Target
 
-// Of lists the bindings of one target: those that write it, and those that derive another from it.
+// of returns the target of a binding and what the binding holds of it.
+func (t Targets) of(binding *v1alpha1.NodeClassBinding) (Target, Subject) {
+	for _, target := range t {
+		if subject, ok := target.Subject(binding); ok {
+			return target, subject
+		}
+	}
+	return unknownTarget{}, Subject{Kind: "target", Name: "of a kind that this Larder does not know"}
+}
+
+// Of lists the bindings of one target: those that write it, and those that make another from it.
 func Of(ctx context.Context, reader client.Reader, kind, name string) ([]v1alpha1.NodeClassBinding, error) {
 	var list v1alpha1.NodeClassBindingList
 	if err := reader.List(ctx, &list, client.MatchingFields{indexTarget: kind + "/" + name}); err != nil {
@@ -27,30 +37,15 @@ func Of(ctx context.Context, reader client.Reader, kind, name string) ([]v1alpha
 	return list.Items, nil
 }
 
-func targetOf(binding *v1alpha1.NodeClassBinding) (kind, name string) {
-	return KindEC2NodeClass, launchedFrom(&binding.Spec.Target.EC2NodeClass)
-}
-
-// launchedFrom returns the name of the class that a binding writes, and that nodes launch from.
-func launchedFrom(target *v1alpha1.EC2NodeClassTarget) string {
-	if target.Derive != nil {
-		return target.Derive.Name
-	}
-	return target.Name
-}
-
-func deviceOf(binding *v1alpha1.NodeClassBinding) string {
-	return binding.Spec.Target.EC2NodeClass.Device.Name
-}
-
 // holderOf returns the binding that holds the device which binding wants too: the oldest of those on the same target.
 // It is nil when binding itself is the oldest. One that is being deleted holds the device until it has restored it, and
-// one that derives its target holds every device.
-func holderOf(binding *v1alpha1.NodeClassBinding, sameTarget []v1alpha1.NodeClassBinding) *v1alpha1.NodeClassBinding {
+// one that makes its target from another holds every device.
+func (t Targets) holderOf(binding *v1alpha1.NodeClassBinding, sameTarget []v1alpha1.NodeClassBinding) *v1alpha1.NodeClassBinding {
+	_, subject := t.of(binding)
 	holder := binding
 	for i := range sameTarget {
 		other := &sameTarget[i]
-		if other.UID != binding.UID && collide(other, binding) && older(other, holder) {
+		if _, of := t.of(other); other.UID != binding.UID && collide(of, subject) && older(other, holder) {
 			holder = other
 		}
 	}
@@ -60,11 +55,8 @@ func holderOf(binding *v1alpha1.NodeClassBinding, sameTarget []v1alpha1.NodeClas
 	return holder
 }
 
-func collide(a, b *v1alpha1.NodeClassBinding) bool {
-	_, nameOfA := targetOf(a)
-	_, nameOfB := targetOf(b)
-	derives := a.Spec.Target.EC2NodeClass.Derive != nil || b.Spec.Target.EC2NodeClass.Derive != nil
-	return nameOfA == nameOfB && (derives || deviceOf(a) == deviceOf(b))
+func collide(a, b Subject) bool {
+	return a.Kind == b.Kind && a.Name == b.Name && (a.Whole || b.Whole || a.Part == b.Part)
 }
 
 // older breaks ties by name, since creation times are whole seconds.

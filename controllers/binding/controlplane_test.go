@@ -67,8 +67,8 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane) {
 	}
 	reconciler := &binding.Reconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("larder"), Clock: clock.RealClock{},
-		Source:       sourceOf(mgr.GetClient(), mgr.GetClient(), clock.RealClock{}),
-		EC2NodeClass: &ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(), Images: noImages{}},
+		Source:  sourceOf(mgr.GetClient(), mgr.GetClient(), clock.RealClock{}),
+		Targets: binding.Targets{&ec2nodeclass.Target{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(), Images: noImages{}}},
 	}
 	if err := reconciler.SetupWithManager(t.Context(), mgr); err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func testChangedSince(c *cluster, plane *controlplane.ControlPlane) {
 	class := newClass(root)
 	class.SetName("changed")
 	c.create(class)
-	observation, err := target.Observe(context.Background(), c.binding("changed", v1alpha1.RolloutRoll))
+	observation, err := target.Observe(context.Background(), c.binding("changed", v1alpha1.RolloutRoll), binding.Heard)
 	c.must(err)
 	plan := observation.Plan(c.binding("changed", v1alpha1.RolloutRoll), binding.Snapshot{ID: "snap-1", SizeGiB: 40}, time.Now())
 

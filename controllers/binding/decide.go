@@ -9,6 +9,7 @@ import (
 
 // goal is what a target is to name, and what that takes.
 type goal struct {
+	subject Subject
 	// snapshot is empty for the device as it was before the binding.
 	snapshot Snapshot
 	plan     Plan
@@ -17,7 +18,8 @@ type goal struct {
 
 // decision is what a pass will do, and what it will say.
 type decision struct {
-	wanted Snapshot
+	subject Subject
+	wanted  Snapshot
 	// observed is the plan for the wanted snapshot: it says what there is.
 	observed Plan
 	// inPlace tells that the target names the snapshot that this binding applied last.
@@ -42,7 +44,7 @@ type decision struct {
 
 // decide is pure.
 func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision {
-	d := decision{wanted: f.wanted, unavailable: f.unavailable, asked: isAsked(binding), rival: binding.Status.Rival}
+	d := decision{subject: f.subject, wanted: f.wanted, unavailable: f.unavailable, asked: isAsked(binding), rival: binding.Status.Rival}
 	usable := f.wanted
 	if f.unavailable != nil {
 		usable = Snapshot{}
@@ -52,7 +54,7 @@ func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision
 	d.inPlace = d.observed.InPlace != "" && d.observed.InPlace == binding.Status.AppliedSnapshotID
 	if f.holder != nil {
 		if d.unfit == nil {
-			d.unfit = claimed(binding, f.holder)
+			d.unfit = claimed(f.subject, f.holder)
 		}
 		d.trial = trial{rejected: binding.Status.RejectedSnapshotID, because: binding.Status.RejectedBecause}
 		return d
@@ -70,7 +72,7 @@ func (d *decision) advance(binding *v1alpha1.NodeClassBinding, now time.Time) {
 	if d.unavailable != nil || d.unfit != nil || d.trial.hasRejected(d.wanted.ID) {
 		return
 	}
-	g := goal{snapshot: d.wanted, plan: d.observed, purpose: another}
+	g := goal{subject: d.subject, snapshot: d.wanted, plan: d.observed, purpose: another}
 	switch binding.Status.AppliedSnapshotID {
 	case "":
 		g.purpose = first
@@ -148,12 +150,11 @@ func (d *decision) findings() *Problem {
 	}
 }
 
-func claimed(binding, holder *v1alpha1.NodeClassBinding) *Problem {
-	kind, name := targetOf(binding)
+func claimed(subject Subject, holder *v1alpha1.NodeClassBinding) *Problem {
 	return &Problem{
 		Reason:  v1alpha1.ReasonDeviceClaimed,
 		Stalled: true,
-		Message: fmt.Sprintf("NodeClassBinding %s is older and holds %s of %s %s: delete one of the two bindings, or "+
-			"give this one another device", holder.Name, deviceOf(binding), kind, name),
+		Message: fmt.Sprintf("NodeClassBinding %s is older and holds %s: delete one of the two bindings, or "+
+			"give this one another device", holder.Name, subject),
 	}
 }

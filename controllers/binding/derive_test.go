@@ -8,6 +8,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 )
 
 func derivingBinding(name, derived string) *v1alpha1.NodeClassBinding {
@@ -79,7 +80,7 @@ func TestADerivedClassIsMadeAndDeleted(t *testing.T) {
 func TestBindingsAreFoundByBothClasses(t *testing.T) {
 	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), derivingBinding("b", "gpu-b"))
 	for _, class := range []string{"gpu", "gpu-b"} {
-		if got := binding.Requests(t.Context(), w.client, binding.KindEC2NodeClass, class); len(got) != 1 || got[0].Name != "b" {
+		if got := binding.Requests(t.Context(), w.client, ec2nodeclass.Kind, class); len(got) != 1 || got[0].Name != "b" {
 			t.Errorf("a change of %s asks for %v, want b", class, got)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // mind or its reason.
 func (r *Reconciler) announce(before, binding *v1alpha1.NodeClassBinding, d decision, failure error) {
 	if d.write != nil && !d.failed {
-		r.event(binding, eventTypeOf(d), reasonOf(d), wrote(binding, d))
+		r.event(binding, eventTypeOf(d), reasonOf(d), wrote(d))
 		return
 	}
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
@@ -46,19 +46,18 @@ func reasonOf(d decision) string {
 }
 
 // wrote says what a pass wrote.
-func wrote(binding *v1alpha1.NodeClassBinding, d decision) string {
-	kind, name := targetOf(binding)
+func wrote(d decision) string {
 	switch {
 	case d.upkeep:
-		return fmt.Sprintf("brought %s %s in step with what its owner changed; its snapshot stays", kind, name)
+		return fmt.Sprintf("brought %s in step with what its owner changed; its snapshot stays", d.subject.Target())
 	case d.isRollback() && d.goal.snapshot.ID == "":
-		return fmt.Sprintf("made %s of %s %s what it was before this binding, since %s failed: %s",
-			deviceOf(binding), kind, name, d.trial.rejected, d.trial.because)
+		return fmt.Sprintf("made %s what it was before this binding, since %s failed: %s",
+			d.subject, d.trial.rejected, d.trial.because)
 	case d.isRollback():
-		return fmt.Sprintf("brought %s back to %s of %s %s, since %s failed: %s",
-			d.goal.snapshot.ID, deviceOf(binding), kind, name, d.trial.rejected, d.trial.because)
+		return fmt.Sprintf("brought %s back to %s, since %s failed: %s",
+			d.goal.snapshot.ID, d.subject, d.trial.rejected, d.trial.because)
 	default:
-		return fmt.Sprintf("wrote %s to %s of %s %s", d.goal.snapshot.ID, deviceOf(binding), kind, name)
+		return fmt.Sprintf("wrote %s to %s", d.goal.snapshot.ID, d.subject)
 	}
 }
 

@@ -27,17 +27,15 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 	d := decideEnd(binding, f, now)
 	if d.write != nil {
 		var err error
-		if f.target, err = r.target(binding).ObserveNow(ctx, binding); err != nil {
+		if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
 			return ctrl.Result{}, err
 		}
 		d = decideEnd(binding, f, now)
 	}
-	failure := r.act(ctx, binding, &d)
+	failure := act(ctx, f.kind, &d)
 	if d.foremost() == nil {
 		if d.write != nil {
-			kind, name := targetOf(binding)
-			r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting,
-				fmt.Sprintf("gave %s of %s %s back", deviceOf(binding), kind, name))
+			r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting, fmt.Sprintf("gave %s back", f.subject))
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(r.setFinalizer(ctx, binding, false))
 	}
@@ -55,12 +53,12 @@ func decideEnd(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decis
 	if f.holder != nil {
 		return decision{}
 	}
-	d := decision{asked: isAsked(binding), rival: binding.Status.Rival}
+	d := decision{subject: f.subject, asked: isAsked(binding), rival: binding.Status.Rival}
 	plan := f.target.PlanEnd(binding, now)
 	if d.unfit = plan.Problem; plan.Problem != nil || plan.Write == nil {
 		return d
 	}
-	g := goal{plan: plan, purpose: restore}
+	g := goal{subject: f.subject, plan: plan, purpose: restore}
 	if d.unapplied = mayWrite(binding, g, d.asked, now); d.unapplied != nil {
 		d.waiting = &g
 		return d

@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 )
 
 func TestRequests(t *testing.T) {
@@ -32,7 +33,7 @@ func TestRequests(t *testing.T) {
 			for _, name := range c.want {
 				want = append(want, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 			}
-			got := binding.Requests(context.Background(), w.client, binding.KindEC2NodeClass, class)
+			got := binding.Requests(context.Background(), w.client, ec2nodeclass.Kind, class)
 			if diff := cmp.Diff(want, append([]reconcile.Request(nil), got...)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}

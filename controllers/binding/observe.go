@@ -29,7 +29,10 @@ type facts struct {
 	earlier map[string]Snapshot
 	// holder is the binding that holds the device instead; nil when this one may have it.
 	holder *v1alpha1.NodeClassBinding
-	target Observation
+	// kind is the binding's target, subject what the binding holds of it, and target how it was found.
+	kind    Target
+	subject Subject
+	target  Observation
 }
 
 // observe reads the target last: to ask AWS can take seconds, and a node that was launched meanwhile has to be seen.
@@ -56,13 +59,13 @@ func (r *Reconciler) observe(ctx context.Context, binding *v1alpha1.NodeClassBin
 
 // observeTarget reads what a deletion needs, which no snapshot can hold up.
 func (r *Reconciler) observeTarget(ctx context.Context, binding *v1alpha1.NodeClassBinding, f *facts) error {
-	kind, name := targetOf(binding)
-	sameTarget, err := Of(ctx, r.Client, kind, name)
+	f.kind, f.subject = r.Targets.of(binding)
+	sameTarget, err := Of(ctx, r.Client, f.subject.Kind, f.subject.Name)
 	if err != nil {
 		return err
 	}
-	f.holder = holderOf(binding, sameTarget)
-	f.target, err = r.target(binding).Observe(ctx, binding)
+	f.holder = r.Targets.holderOf(binding, sameTarget)
+	f.target, err = f.kind.Observe(ctx, binding, Heard)
 	return err
 }
 

@@ -39,8 +39,8 @@ func byName(pools []Pool) []Pool {
 	return slices.SortedFunc(slices.Values(pools), func(a, b Pool) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// nodeClaims says "3 NodeClaims of NodePools a: 2, b: 1", with at most five pools.
-func nodeClaims(pools []Pool, count func(Pool) int) string {
+// count says "3 NodeClaims of NodePools a: 2, b: 1", with at most five pools.
+func (s Subject) count(pools []Pool, count func(Pool) int) string {
 	const atMost = 5
 	var counts, names []string
 	for _, pool := range byName(pools) {
@@ -54,12 +54,12 @@ func nodeClaims(pools []Pool, count func(Pool) int) string {
 	}
 	switch n := total(pools, count); {
 	case n == 0:
-		return "no NodeClaim"
+		return "no " + s.Node
 	case n == 1:
-		return "1 NodeClaim of NodePool " + names[0]
+		return fmt.Sprintf("1 %s of %s %s", s.Node, s.Pool, names[0])
 	case len(names) == 1:
-		return fmt.Sprintf("%d NodeClaims of NodePool %s", n, names[0])
+		return fmt.Sprintf("%d %ss of %s %s", n, s.Node, s.Pool, names[0])
 	default:
-		return fmt.Sprintf("%d NodeClaims of NodePools %s", n, strings.Join(counts, ", "))
+		return fmt.Sprintf("%d %ss of %ss %s", n, s.Node, s.Pool, strings.Join(counts, ", "))
 	}
 }

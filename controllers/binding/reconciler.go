@@ -42,12 +42,9 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Source finds the snapshots that bindings ask for.
 	Source Source
-	// EC2NodeClass is the target for Karpenter's EC2NodeClasses.
-	EC2NodeClass Target
+	// Targets are the kinds of targets that bindings may have.
+	Targets Targets
 }
-
-// target is where a further kind of target is chosen.
-func (r *Reconciler) target(*v1alpha1.NodeClassBinding) Target { return r.EC2NodeClass }
 
 // afterConflict is when a pass is made again that somebody's change of the binding came between: long enough for a person's
 // second command. No watch may tell of that change, since not every one asks for a pass.
@@ -97,7 +94,7 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	now := r.Clock.Now()
 	d := decide(binding, f, now)
 	if d.write != nil {
-		if f.target, err = r.target(binding).ObserveNow(ctx, binding); err != nil {
+		if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
 			return ctrl.Result{}, err
 		}
 		d = decide(binding, f, now)
@@ -105,7 +102,7 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	if before, err = r.recordRejection(ctx, before, binding, d); err != nil {
 		return ctrl.Result{}, err
 	}
-	failure := r.act(ctx, binding, &d)
+	failure := act(ctx, f.kind, &d)
 	mark(binding, d, now)
 	r.announce(before, binding, d, failure)
 	return conclude(before, binding, d, failure)
@@ -128,11 +125,11 @@ func (r *Reconciler) recordRejection(ctx context.Context, before, binding *v1alp
 }
 
 // act carries out the decision's write, and turns a failure that a user can read into the decision's problem.
-func (r *Reconciler) act(ctx context.Context, binding *v1alpha1.NodeClassBinding, d *decision) error {
+func act(ctx context.Context, on Target, d *decision) error {
 	if d.write == nil {
 		return nil
 	}
-	err := r.target(binding).Act(ctx, d.write)
+	err := on.Act(ctx, d.write)
 	if err == nil {
 		return nil
 	}

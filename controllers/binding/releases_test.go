@@ -86,7 +86,7 @@ func (h *hands) newClass(name string, devices ...any) *unstructured.Unstructured
 
 func (h *hands) observe(b *v1alpha1.NodeClassBinding) binding.Observation {
 	h.Helper()
-	o, err := h.target.Observe(context.Background(), b)
+	o, err := h.target.Observe(context.Background(), b, binding.Heard)
 	h.must(err)
 	return o
 }

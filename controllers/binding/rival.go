@@ -61,6 +61,6 @@ func rivalProblem(binding *v1alpha1.NodeClassBinding, g goal, rival *v1alpha1.Ri
 		Reason:  v1alpha1.ReasonRivalWriter,
 		Stalled: true,
 		Message: fmt.Sprintf("%s took back %s %d times, so Larder stopped writing it: %s (see %s). Then %s%s",
-			rival.Manager, sentences{binding, g}.device(), rival.Reverts, g.plan.Remedy, gitOpsPage, then, howToAsk(binding)),
+			rival.Manager, g.subject, rival.Reverts, g.plan.Remedy, gitOpsPage, then, howToAsk(binding)),
 	}
 }

@@ -114,20 +114,15 @@ type sentences struct {
 	goal    goal
 }
 
-func (s sentences) device() string {
-	kind, name := targetOf(s.binding)
-	return fmt.Sprintf("%s of %s %s", deviceOf(s.binding), kind, name)
-}
-
 // waits begins a sentence that goes on with "until" or "while".
 func (s sentences) waits() string {
 	switch {
 	case s.goal.purpose == restore:
-		return fmt.Sprintf("the deletion waits, and with it the restoration of %s,", s.device())
+		return fmt.Sprintf("the deletion waits, and with it the restoration of %s,", s.goal.subject)
 	case s.goal.snapshot.ID == "":
-		return fmt.Sprintf("%s is not made what it was before the binding", s.device())
+		return fmt.Sprintf("%s is not made what it was before the binding", s.goal.subject)
 	default:
-		return fmt.Sprintf("%s is not written to %s", s.goal.snapshot.ID, s.device())
+		return fmt.Sprintf("%s is not written to %s", s.goal.snapshot.ID, s.goal.subject)
 	}
 }
 
@@ -142,7 +137,7 @@ func (s sentences) meanwhile() string {
 }
 
 func (s sentences) wouldReplace() string {
-	return "it would replace " + nodeClaims(s.goal.plan.Pools, replaced)
+	return "it would replace " + s.goal.subject.count(s.goal.plan.Pools, replaced)
 }
 
 func (s sentences) problem(reason, format string, args ...any) *Problem {
@@ -155,8 +150,8 @@ func (s sentences) paused() *Problem {
 }
 
 func (s sentences) nodesWouldBeReplaced() *Problem {
-	return s.problem(v1alpha1.ReasonNodesWouldReplace, "%s until it would replace no NodeClaim, as strategy NewNodesOnly asks: %s; %s. "+
-		"To have it now: %s", s.waits(), s.wouldReplace(), s.meanwhile(), howToAsk(s.binding))
+	return s.problem(v1alpha1.ReasonNodesWouldReplace, "%s until it would replace no %s, as strategy NewNodesOnly asks: %s; %s. "+
+		"To have it now: %s", s.waits(), s.goal.subject.Node, s.wouldReplace(), s.meanwhile(), howToAsk(s.binding))
 }
 
 func (s sentences) waitingForDrift(opens windowState, now time.Time) *Problem {
@@ -164,9 +159,9 @@ func (s sentences) waitingForDrift(opens windowState, now time.Time) *Problem {
 	if opens.exists {
 		or = " or the window opens at " + clockTime(opens.next)
 	}
-	problem := s.problem(v1alpha1.ReasonWaitingForDrift, "%s until all NodeClaims are being replaced for another cause%s: "+
+	problem := s.problem(v1alpha1.ReasonWaitingForDrift, "%s until all %ss are being replaced for another cause%s: "+
 		"%s stay, and %s; %s. To have it now: %s",
-		s.waits(), or, nodeClaims(s.goal.plan.Pools, staying), s.wouldReplace(), s.meanwhile(), howToAsk(s.binding))
+		s.waits(), s.goal.subject.Node, or, s.goal.subject.count(s.goal.plan.Pools, staying), s.wouldReplace(), s.meanwhile(), howToAsk(s.binding))
 	if opens.exists {
 		problem.RetryAfter = until(opens.next, now)
 	}

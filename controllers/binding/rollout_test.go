@@ -16,12 +16,15 @@ const noon = "2026-05-01T12:00:00Z"
 func appliedBinding(t testing.TB, strategy v1alpha1.RolloutStrategy) *v1alpha1.NodeClassBinding {
 	b := &v1alpha1.NodeClassBinding{}
 	b.Name = "b"
-	b.Spec.Target.EC2NodeClass.Name, b.Spec.Target.EC2NodeClass.Device.Name = "gpu", "/dev/xvdb"
 	b.Spec.Rollout.Strategy = strategy
 	b.Status.AppliedSnapshotID = "snap-1"
 	b.Status.AppliedTime = &metav1.Time{Time: moment(t, noon).Add(-time.Hour)}
 	return b
 }
+
+// karpenters is what the bindings of these cases hold.
+var karpenters = Subject{Kind: "EC2NodeClass", Name: "gpu", Part: "/dev/xvdb", Node: "NodeClaim", Pool: "NodePool",
+	Evidence: "Karpenter keeps the cause in its log."}
 
 const (
 	withNextDrift = v1alpha1.RolloutWithNextDrift
@@ -221,7 +224,7 @@ func TestMayWrite(t *testing.T) {
 			if tc.edit != nil {
 				tc.edit(b)
 			}
-			g := goal{purpose: tc.purpose, plan: Plan{InPlace: "snap-1", Pools: tc.pools, Health: tc.health, Write: "w"}}
+			g := goal{subject: karpenters, purpose: tc.purpose, plan: Plan{InPlace: "snap-1", Pools: tc.pools, Health: tc.health, Write: "w"}}
 			if tc.purpose != restore {
 				g.snapshot.ID = "snap-2"
 			}
@@ -253,7 +256,7 @@ func checkProblem(t testing.TB, reason string, problem *Problem, want string, sa
 	}
 }
 
-func TestNodeClaims(t *testing.T) {
+func TestCountOfNodes(t *testing.T) {
 	many := []Pool{{Name: "f", Staying: 1}, {Name: "e", Staying: 1}, {Name: "d", Staying: 1}, {Name: "c", Staying: 1},
 		{Name: "b", Staying: 1}, {Name: "a", Staying: 1}, {Name: "none stays"}}
 	cases := map[string]struct {
@@ -268,7 +271,7 @@ func TestNodeClaims(t *testing.T) {
 		"many pools":     {many, "6 NodeClaims of NodePools a: 1, b: 1, c: 1, d: 1, e: 1, and 1 more"},
 	}
 	for name, tc := range cases {
-		if got := nodeClaims(tc.pools, staying); got != tc.want {
+		if got := karpenters.count(tc.pools, staying); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}

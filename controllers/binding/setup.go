@@ -20,7 +20,7 @@ import (
 
 // SetupWithManager registers the controller: its indexes, its watches, and those of its targets.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
-	for field, valuesOf := range Indexes() {
+	for field, valuesOf := range r.Targets.Indexes() {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NodeClassBinding{}, field, valuesOf); err != nil {
 			return fmt.Errorf("indexing NodeClassBindings by %s: %w", field, err)
 		}
@@ -39,14 +39,18 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	if err != nil {
 		return fmt.Errorf("building the controller of NodeClassBindings: %w", err)
 	}
-	if err := r.EC2NodeClass.Watch(mgr, c); err != nil {
-		return fmt.Errorf("watching EC2NodeClasses: %w", err)
+	for _, target := range r.Targets {
+		if watcher, watches := target.(Watcher); watches {
+			if err := watcher.Watch(mgr, c); err != nil {
+				return fmt.Errorf("watching the targets of NodeClassBindings: %w", err)
+			}
+		}
 	}
 	return nil
 }
 
 // Indexes are the fields by which this package looks NodeClassBindings up, for whoever provides its Client.
-func Indexes() map[string]client.IndexerFunc {
+func (t Targets) Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		indexSnapshot: func(object client.Object) []string {
 			if name := refOf(object.(*v1alpha1.NodeClassBinding)); name != "" {
@@ -55,11 +59,10 @@ func Indexes() map[string]client.IndexerFunc {
 			return nil
 		},
 		indexTarget: func(object client.Object) []string {
-			binding := object.(*v1alpha1.NodeClassBinding)
-			kind, name := targetOf(binding)
-			values := []string{kind + "/" + name}
-			if from := binding.Spec.Target.EC2NodeClass.Name; from != name {
-				values = append(values, kind+"/"+from)
+			_, subject := t.of(object.(*v1alpha1.NodeClassBinding))
+			values := []string{subject.Kind + "/" + subject.Name}
+			if subject.Source != "" {
+				values = append(values, subject.Kind+"/"+subject.Source)
 			}
 			return values
 		},
@@ -68,8 +71,8 @@ func Indexes() map[string]client.IndexerFunc {
 
 // onSameTarget returns the bindings that may have waited for this one to let its device go.
 func (r *Reconciler) onSameTarget(ctx context.Context, object client.Object) []reconcile.Request {
-	kind, name := targetOf(object.(*v1alpha1.NodeClassBinding))
-	return Requests(ctx, r.Client, kind, name)
+	_, subject := r.Targets.of(object.(*v1alpha1.NodeClassBinding))
+	return Requests(ctx, r.Client, subject.Kind, subject.Name)
 }
 
 func (r *Reconciler) ofSnapshot(ctx context.Context, snapshot client.Object) []reconcile.Request {

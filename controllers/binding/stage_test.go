@@ -15,6 +15,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 )
 
 // stage is a world whose target and snapshots say what the test scripts: it is the target, its observation and the
@@ -42,16 +43,16 @@ type stage struct {
 func newStage(t testing.TB, strategy v1alpha1.RolloutStrategy) *stage {
 	s := &stage{world: newWorld(t, newBinding("b", strategy)), wanted: "snap-1",
 		usable: map[string]bool{"snap-1": true, "snap-2": true, "snap-3": true}}
-	s.reconciler.EC2NodeClass, s.reconciler.Source = s, s
+	s.reconciler.Targets, s.reconciler.Source = binding.Targets{s}, s
 	return s
 }
 
-func (s *stage) Observe(context.Context, *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	return s, nil
+func (s *stage) Subject(b *v1alpha1.NodeClassBinding) (binding.Subject, bool) {
+	return (&ec2nodeclass.Target{}).Subject(b)
 }
 
-func (s *stage) ObserveNow(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	return s.Observe(ctx, b)
+func (s *stage) Observe(context.Context, *v1alpha1.NodeClassBinding, binding.Freshness) (binding.Observation, error) {
+	return s, nil
 }
 
 func (s *stage) Watch(manager.Manager, controller.Controller) error { return nil }

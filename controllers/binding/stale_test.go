@@ -16,7 +16,7 @@ import (
 func TestNodesAreListedBeforeAWrite(t *testing.T) {
 	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), newBinding("b", v1alpha1.RolloutNewNodesOnly), newClaim("n", "gpu"))
 	listed := 0
-	target := w.reconciler.EC2NodeClass.(*ec2nodeclass.Target)
+	target := w.reconciler.Targets[0].(*ec2nodeclass.Target)
 	target.Cache = interceptor.NewClient(w.client, interceptor.Funcs{
 		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
 	})

@@ -37,7 +37,7 @@ func mark(binding *v1alpha1.NodeClassBinding, d decision, now time.Time) {
 	m := marker{binding, now}
 	m.set(v1alpha1.ConditionSnapshotAvailable, snapshotAvailable(d))
 	m.set(v1alpha1.ConditionPreflightPassed, preflightPassed(d))
-	m.set(v1alpha1.ConditionApplied, applied(binding, d))
+	m.set(v1alpha1.ConditionApplied, applied(d))
 	markPending(binding, d, now)
 	binding.Status.Rival = d.rival
 	justWritten := settle(&binding.Status, d, now)
@@ -97,20 +97,19 @@ func preflightPassed(d decision) metav1.Condition {
 	}
 }
 
-func applied(binding *v1alpha1.NodeClassBinding, d decision) metav1.Condition {
-	kind, name := targetOf(binding)
+func applied(d decision) metav1.Condition {
 	switch {
 	case d.unapplied != nil:
 		return failed(d.unapplied)
 	case d.goal == nil:
 		return metav1.Condition{
 			Status: metav1.ConditionUnknown, Reason: d.foremost().Reason,
-			Message: fmt.Sprintf("%s %s was left as it is", kind, name),
+			Message: d.subject.Target() + " was left as it is",
 		}
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonApplied,
-			Message: fmt.Sprintf("%s of %s %s names %s", deviceOf(binding), kind, name, d.goal.snapshot.ID),
+			Message: fmt.Sprintf("%s names %s", d.subject, d.goal.snapshot.ID),
 		}
 	}
 }

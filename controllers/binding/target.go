@@ -10,22 +10,67 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
-// Target is one kind of thing that launches nodes.
+// Target is one kind of spec.target. What it needs of the world are its own fields; the Reconciler knows it by these
+// methods alone.
 type Target interface {
-	// Observe reads the binding's target and the nodes it launched, as far as the operator has heard of them; it changes
-	// nothing. A target that does not exist is an Observation too, whose plans say so.
-	Observe(ctx context.Context, binding *v1alpha1.NodeClassBinding) (Observation, error)
+	// Subject says what a binding holds of a target of this kind; false when the binding's target is of another kind. It is
+	// pure.
+	Subject(binding *v1alpha1.NodeClassBinding) (Subject, bool)
 
-	// ObserveNow is Observe with the nodes as they are, at the cost of listing them: before a write, since a node that was
-	// not heard of yet is a node all the same.
-	ObserveNow(ctx context.Context, binding *v1alpha1.NodeClassBinding) (Observation, error)
+	// Observe reads the binding's target and what it launched; it changes nothing. A target that does not exist is an
+	// Observation too, whose plans say so.
+	Observe(ctx context.Context, binding *v1alpha1.NodeClassBinding, as Freshness) (Observation, error)
 
 	// Act carries out a Write that an Observation of this Target planned, unless the target changed since it was
-	// observed. An error that is a *Problem says what became of the write.
+	// observed. It returns without waiting for AWS to finish, and may be made again after it failed at any point. An error
+	// that is a *Problem says what became of the write.
 	Act(ctx context.Context, write Write) error
+}
 
+// Watcher is a Target that Kubernetes tells about. Any other is looked at again each snapshot.interval, and when a
+// RetryAfter of its plans asks for it.
+type Watcher interface {
 	// Watch makes the controller reconcile the bindings of a target when the target, or what it launched, changes.
 	Watch(mgr manager.Manager, c controller.Controller) error
+}
+
+// Freshness says how a target's nodes are read. The target itself is always read as it is.
+type Freshness int
+
+const (
+	// Heard takes the nodes that the operator has heard of, from its cache if it has one.
+	Heard Freshness = iota
+	// Live lists them, whatever that costs: before a write, since a node that was not heard of yet is a node all the same.
+	Live
+)
+
+// Subject is what a binding holds: no two bindings may hold the same.
+type Subject struct {
+	// Kind and Name tell the target, in words: "EC2NodeClass" and "gpu".
+	Kind, Name string
+	// Part is the device or the volume that the binding holds; empty when a target has but one.
+	Part string
+	// Whole tells that the binding holds every part.
+	Whole bool
+	// Source is the name of a target of the same kind that this one is made from; empty for none. A change of that one
+	// concerns the binding too.
+	Source string
+	// Node and Pool are what the platform calls one machine, or what else boots from the snapshot, and a group of them:
+	// "NodeClaim" and "NodePool".
+	Node, Pool string
+	// Evidence is a sentence that says where the platform keeps the cause of a failure; empty when its plans say it.
+	Evidence string
+}
+
+// Target names the target: "EC2NodeClass gpu".
+func (s Subject) Target() string { return s.Kind + " " + s.Name }
+
+// String names what is held: "/dev/xvdb of EC2NodeClass gpu".
+func (s Subject) String() string {
+	if s.Part == "" {
+		return s.Target()
+	}
+	return s.Part + " of " + s.Target()
 }
 
 // Observation is a target as it was read. Its plans are pure: no client, no context; the time is given.
@@ -75,10 +120,17 @@ type Plan struct {
 	Problem *Problem
 	// Warnings are what does not, but should be known.
 	Warnings []Warning
-	// InPlace is the snapshot that the device names now; empty when it names none.
+	// InPlace is the snapshot that the device names now; empty when it names none. While the platform is changing the
+	// target, and after it tried and failed, it is the one that was asked for, so that Health can speak of it.
 	InPlace string
 	// Write is the one change to make; nil when the target is as it should be.
 	Write Write
+	// Busy keeps the target from being written just now: the platform, or somebody else, is changing it. Nil when nothing
+	// does.
+	Busy *Problem
+	// Progress says how far the platform has come with replacing nodes: "EKS has been updating since 10:04"; empty when it
+	// is not at work.
+	Progress string
 	// Upkeep is a change that brings the target in step with what its owner changed, without another snapshot: it
 	// replaces no node that the owner did not replace by that, and may be made while Write has to wait. Nil for none.
 	Upkeep Write
@@ -86,7 +138,8 @@ type Plan struct {
 	Pools []Pool
 	// Health is what the platform says since the snapshot in place was written.
 	Health Health
-	// TakenBackBy is the field manager that changed the devices since Larder wrote them; empty when none did.
+	// TakenBackBy is the field manager, or the AWS principal, that changed the devices since Larder wrote them; empty when
+	// none did.
 	TakenBackBy string
 	// Recreated tells that the target was made after the binding's status.appliedTime: what Larder wrote to the one of the
 	// same name before went with it, and nobody took it back.

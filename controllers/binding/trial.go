@@ -138,14 +138,14 @@ func wayBack(binding *v1alpha1.NodeClassBinding, f facts, t trial, now time.Time
 	snapshot, usable := f.earlier[id]
 	if usable && !t.hasRejected(id) {
 		if plan := f.target.Plan(binding, snapshot, now); why == mend || plan.Problem == nil {
-			return goal{snapshot: snapshot, plan: plan, purpose: why}
+			return goal{subject: f.subject, snapshot: snapshot, plan: plan, purpose: why}
 		}
 	}
 	if why == mend && id != "" { // in place, and out of reach: it is left alone
-		return goal{snapshot: Snapshot{ID: id}, purpose: why}
+		return goal{subject: f.subject, snapshot: Snapshot{ID: id}, purpose: why}
 	}
 	// Once nothing of Larder's is in place, this takes back what others wrote since, and hurries no more than that does.
-	return goal{plan: f.target.PlanWithout(binding, now), purpose: why}
+	return goal{subject: f.subject, plan: f.target.PlanWithout(binding, now), purpose: why}
 }
 
 // forgetLost has a lost snapshot be the last known good one no more.
@@ -157,12 +157,14 @@ func (t trial) forgetLost(status *v1alpha1.NodeClassBindingStatus) {
 
 // rolledBack says what became of a rejected snapshot. findings are what speaks against it now, if anything does.
 func rolledBack(binding *v1alpha1.NodeClassBinding, t trial, g goal, findings *Problem) *Problem {
-	_, class := targetOf(binding)
 	boots := "new nodes boot with " + g.snapshot.ID + " instead"
 	if g.snapshot.ID == "" {
-		boots = fmt.Sprintf("%s is as it was before this binding", sentences{binding, g}.device())
+		boots = fmt.Sprintf("%s is as it was before this binding", g.subject)
 	}
-	cause := " Karpenter keeps the cause in its log: kubectl logs --namespace kube-system deployment/karpenter | grep " + class + "."
+	cause := ""
+	if g.subject.Evidence != "" {
+		cause = " " + g.subject.Evidence
+	}
 	switch {
 	case findings != nil && message.Clip(findings.Error(), longestBecause) == t.because:
 		cause = ""

@@ -63,7 +63,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithReturnManagedFields().
 		WithStatusSubresource(&v1alpha1.NodeClassBinding{}, &v1alpha1.ImageCacheSnapshot{})
-	for field, valuesOf := range binding.Indexes() {
+	for field, valuesOf := range (binding.Targets{&ec2nodeclass.Target{}}).Indexes() {
 		builder = builder.WithIndex(&v1alpha1.NodeClassBinding{}, field, valuesOf)
 	}
 	w := &world{TB: t, client: builder.Build(), events: events.NewFakeRecorder(10000),
@@ -92,7 +92,7 @@ func (w *world) restart() {
 		},
 	})
 	w.reconciler = &binding.Reconciler{Client: operator, Reader: operator, Recorder: w.events, Clock: w.clock,
-		Source: sourceOf(operator, w.client, w.clock), EC2NodeClass: &ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator, Images: noImages{}}}
+		Source: sourceOf(operator, w.client, w.clock), Targets: binding.Targets{&ec2nodeclass.Target{Client: operator, Reader: operator, Cache: operator, Images: noImages{}}}}
 }
 
 func (w *world) first(verb string, object any, then func() error) error {
@@ -240,8 +240,7 @@ func newBinding(name string, strategy v1alpha1.RolloutStrategy) *v1alpha1.NodeCl
 	b.Name, b.UID, b.Generation = name, types.UID("uid-"+name), 1
 	b.CreationTimestamp = metav1.Time{Time: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}
 	b.Spec.Snapshot.Ref = &v1alpha1.SnapshotReference{Name: "inference"}
-	b.Spec.Target.EC2NodeClass.Name = "gpu"
-	b.Spec.Target.EC2NodeClass.Device.Name = device
+	b.Spec.Target.EC2NodeClass = &v1alpha1.EC2NodeClassTarget{Name: "gpu", Device: v1alpha1.Device{Name: device}}
 	b.Spec.Rollout.Strategy = strategy
 	return b
 }

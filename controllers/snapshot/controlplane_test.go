@@ -135,8 +135,7 @@ func testKeptWhileInUse(t *testing.T, o *operator) {
 	binding := &larderv1alpha1.NodeClassBinding{}
 	binding.Name = o.name
 	binding.Spec.Snapshot.Ref = &larderv1alpha1.SnapshotReference{Name: o.name}
-	binding.Spec.Target.EC2NodeClass.Name = "gpu"
-	binding.Spec.Target.EC2NodeClass.Device.Name = "/dev/xvdb"
+	binding.Spec.Target.EC2NodeClass = &larderv1alpha1.EC2NodeClassTarget{Name: "gpu", Device: larderv1alpha1.Device{Name: "/dev/xvdb"}}
 	binding.Spec.Rollout.Strategy = larderv1alpha1.RolloutRoll
 	class := nodeClass(t, o.name, ready.Status.SnapshotID)
 	for _, object := range []client.Object{binding, class} {

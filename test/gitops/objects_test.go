@@ -57,7 +57,7 @@ func binding(conditions ...metav1.Condition) *v1alpha1.NodeClassBinding {
 		ObjectMeta: meta("gpu"),
 		Spec: v1alpha1.NodeClassBindingSpec{
 			Snapshot: v1alpha1.SnapshotSource{Ref: &v1alpha1.SnapshotReference{Name: "inference"}},
-			Target:   v1alpha1.Target{EC2NodeClass: v1alpha1.EC2NodeClassTarget{Name: "gpu", Device: v1alpha1.Device{Name: "/dev/xvdb"}}},
+			Target:   v1alpha1.Target{EC2NodeClass: &v1alpha1.EC2NodeClassTarget{Name: "gpu", Device: v1alpha1.Device{Name: "/dev/xvdb"}}},
 			Rollout:  v1alpha1.Rollout{Strategy: v1alpha1.RolloutWithNextDrift},
 		},
 		Status: v1alpha1.NodeClassBindingStatus{ObservedGeneration: generation, Conditions: conditions},

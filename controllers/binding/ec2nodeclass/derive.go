@@ -164,7 +164,7 @@ func sameTuned(a, b mapping) bool {
 // so. Without a device the class's own stays. What the API server gave the class by default, it would give the derived
 // one too: so what is read of the one can be compared with what is read of the other.
 func (o *observation) renderUnlessEqual(b *v1alpha1.NodeClassBinding, device mapping, snapshotID string) binding.Write {
-	target := &b.Spec.Target.EC2NodeClass
+	target := b.Spec.Target.EC2NodeClass
 	spec := runtime.DeepCopyJSON(specOf(o.class))
 	if device != nil {
 		spec["blockDeviceMappings"] = replace(completeDevices(o.class), target.Device.Name, device)

@@ -53,7 +53,7 @@ func TestObserveAsksForTheAMIsOfTheClass(t *testing.T) {
 			class.Object["status"] = mapping{"amis": tc.amis}
 			client := fake.NewClientBuilder().WithScheme(runtime.NewScheme()).WithObjects(class).Build()
 			b := bindingWith(v1alpha1.Device{})
-			observation, err := (&Target{Client: client, Reader: client, Cache: client, Images: &tc.region}).Observe(t.Context(), b)
+			observation, err := (&Target{Client: client, Reader: client, Cache: client, Images: &tc.region}).Observe(t.Context(), b, binding.Heard)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -89,7 +89,7 @@ func named(class *unstructured.Unstructured, name string) *unstructured.Unstruct
 
 func observed(t *testing.T, cluster client.WithWatch, b *v1alpha1.NodeClassBinding) binding.Observation {
 	t.Helper()
-	o, err := (&Target{Client: cluster, Reader: cluster, Cache: cluster}).Observe(t.Context(), b)
+	o, err := (&Target{Client: cluster, Reader: cluster, Cache: cluster}).Observe(t.Context(), b, binding.Heard)
 	if err != nil {
 		t.Fatal(err)
 	}

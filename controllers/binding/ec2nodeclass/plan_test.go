@@ -34,7 +34,7 @@ func bindingWith(device v1alpha1.Device) *v1alpha1.NodeClassBinding {
 	if device.Name == "" {
 		device.Name = dataDevice
 	}
-	b.Spec.Target.EC2NodeClass = v1alpha1.EC2NodeClassTarget{Name: "gpu", Device: device}
+	b.Spec.Target.EC2NodeClass = &v1alpha1.EC2NodeClassTarget{Name: "gpu", Device: device}
 	return b
 }
 

@@ -116,7 +116,7 @@ func (s *sample) plan(t *testing.T) binding.Plan {
 		t.Fatal(err)
 	}
 	target := &Target{Client: cluster, Reader: cluster, Cache: cluster, Images: &region{images: amisOf(t, class)}}
-	o, err := target.Observe(t.Context(), s.binding)
+	o, err := target.Observe(t.Context(), s.binding, binding.Heard)
 	if err != nil {
 		t.Fatal(err)
 	}

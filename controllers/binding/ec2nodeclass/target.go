@@ -71,14 +71,30 @@ type observation struct {
 	imageWarnings []binding.Warning
 }
 
-// Observe implements binding.Target.
-func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	return t.observe(ctx, b, t.Cache)
+// Kind is the kind of Target's subjects.
+const Kind = "EC2NodeClass"
+
+// Subject implements binding.Target.
+func (t *Target) Subject(b *v1alpha1.NodeClassBinding) (binding.Subject, bool) {
+	class := b.Spec.Target.EC2NodeClass
+	if class == nil {
+		return binding.Subject{}, false
+	}
+	subject := binding.Subject{Kind: Kind, Name: class.Name, Part: class.Device.Name, Node: "NodeClaim", Pool: "NodePool"}
+	if class.Derive != nil {
+		subject.Name, subject.Source, subject.Whole = class.Derive.Name, class.Name, true
+	}
+	subject.Evidence = fmt.Sprintf("Karpenter keeps the cause in its log: kubectl logs --namespace kube-system "+
+		"deployment/karpenter | grep %s.", subject.Name)
+	return subject, true
 }
 
-// ObserveNow implements binding.Target.
-func (t *Target) ObserveNow(ctx context.Context, b *v1alpha1.NodeClassBinding) (binding.Observation, error) {
-	return t.observe(ctx, b, t.Reader)
+// Observe implements binding.Target.
+func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, as binding.Freshness) (binding.Observation, error) {
+	if as == binding.Live {
+		return t.observe(ctx, b, t.Reader)
+	}
+	return t.observe(ctx, b, t.Cache)
 }
 
 func (t *Target) observe(ctx context.Context, b *v1alpha1.NodeClassBinding, nodes client.Reader) (binding.Observation, error) {

@@ -60,7 +60,7 @@ func observedNodes(t *testing.T, strategy v1alpha1.RolloutStrategy, lists map[st
 	b := bindingWith(v1alpha1.Device{})
 	b.Spec.Rollout.Strategy = strategy
 	b.Status.AppliedTime = &metav1.Time{Time: written}
-	observation, err := (&Target{Client: server, Reader: server, Cache: server}).Observe(t.Context(), b)
+	observation, err := (&Target{Client: server, Reader: server, Cache: server}).Observe(t.Context(), b, binding.Heard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,6 +104,6 @@ func (w watcher) ofObject(classOf func(*unstructured.Unstructured) string) handl
 		if class == "" {
 			return nil
 		}
-		return binding.Requests(ctx, w.mgr.GetClient(), binding.KindEC2NodeClass, class)
+		return binding.Requests(ctx, w.mgr.GetClient(), Kind, class)
 	}
 }
