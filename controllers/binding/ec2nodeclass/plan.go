@@ -11,7 +11,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 )
 
 // mapping is one entry of spec.blockDeviceMappings, as it is in JSON.

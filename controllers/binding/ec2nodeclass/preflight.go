@@ -3,8 +3,8 @@ package ec2nodeclass
 import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
 // preflight judges what was observed, before anything is planned: also the class that another one is derived from.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
 // canary is a secret of user data.

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 

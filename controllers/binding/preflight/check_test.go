@@ -10,7 +10,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
 type object = map[string]any
@@ -57,7 +57,7 @@ func setUserData(in *preflight.Input, userData string) { setSpec(in, "userData",
 // documentedUserData is the block of docs/node-user-data.md that is a MIME archive.
 func documentedUserData(t testing.TB) string {
 	t.Helper()
-	page, err := os.ReadFile("../../../../docs/node-user-data.md")
+	page, err := os.ReadFile("../../../docs/node-user-data.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
 const mountScript = "#!/bin/bash\nmount /dev/xvdb /var/lib/containerd\n"

@@ -13,7 +13,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 

@@ -3,7 +3,7 @@ package preflight_test
 import (
 	"testing"
 
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/preflight"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
 func withUserData(userData string) func(*preflight.Input) {

@@ -2,7 +2,7 @@ package preflight
 
 import (
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 )
 
 // checkFormat keeps nodes from booting with a volume that is no use to them. Worse than that, Bottlerocket mounts its
