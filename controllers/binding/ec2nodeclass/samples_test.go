@@ -127,7 +127,7 @@ func amisOf(t *testing.T, class *unstructured.Unstructured) []ami.Image {
 	t.Helper()
 	var images []ami.Image
 	for _, id := range imagesOf(class) {
-		images = append(images, ami.Image{ID: id, RootDevice: "/dev/xvda", RootGiB: rootGiB[amifamily.Of(class)]})
+		images = append(images, ami.Image{ID: id, RootDevice: "/dev/xvda", RootGiB: rootGiB[familyOf(class)]})
 	}
 	if len(images) == 0 {
 		t.Fatalf("EC2NodeClass %s has no AMIs", class.GetName())

@@ -29,24 +29,24 @@ type bottlerocketData struct {
 const bindForKubelet = `[settings.bootstrap-commands.instance-storage] commands = [["apiclient", "ephemeral-storage", "init"], ` +
 	`["apiclient", "ephemeral-storage", "bind", "--dirs", "/var/lib/kubelet", "/var/log/pods"]], essential = true, mode = "always"`
 
-func (i *inspection) checkBottlerocket(userData string) {
-	if i.hasRAID0() {
-		i.block(v1alpha1.ReasonInstanceStoreHides, "EC2NodeClass %s has spec.instanceStorePolicy RAID0, with which Bottlerocket "+
-			"binds containerd's directory to the instance store, and the images on %s are never seen: remove "+
-			"spec.instanceStorePolicy, and give only kubelet's and the pods' directories to the instance store, in spec.userData: %s",
-			i.class, i.Device.Name, bindForKubelet)
+func (i *inspection) checkBottlerocket() {
+	if i.RAID0 {
+		i.block(v1alpha1.ReasonInstanceStoreHides, "%s has %s RAID0, with which Bottlerocket "+
+			"binds containerd's directory to the instance store, and the images on %s are never seen: remove %s, "+
+			"and give only kubelet's and the pods' directories to the instance store, in %s: %s", i.Words.Target,
+			i.Words.InstanceStorePolicy, i.Device, i.Words.InstanceStorePolicy, i.Words.UserData, bindForKubelet)
 	}
 	var data bottlerocketData
-	if err := toml.Unmarshal([]byte(userData), &data); err != nil {
+	if err := toml.Unmarshal([]byte(i.UserData), &data); err != nil {
 		i.warnUnread("TOML of Bottlerocket's settings", "binds containerd's directory to the instance store or selects another "+
 			"snapshotter than overlayfs")
 		return
 	}
 	for _, bootstrap := range data.Settings.BootstrapCommands {
 		if bootstrap.Mode != "off" && slices.ContainsFunc(bootstrap.Commands, bindsContainerd) {
-			i.block(v1alpha1.ReasonInstanceStoreHides, "a bootstrap command in spec.userData of EC2NodeClass %s binds containerd's "+
+			i.block(v1alpha1.ReasonInstanceStoreHides, "a bootstrap command in %s of %s binds containerd's "+
 				"directory to the instance store, and the images on %s are never seen: bind only kubelet's and the pods' directories, "+
-				"in spec.userData: %s", i.class, i.Device.Name, bindForKubelet)
+				"in %s: %s", i.Words.UserData, i.Words.Target, i.Device, i.Words.UserData, bindForKubelet)
 		}
 	}
 	if snapshotter := data.Settings.ContainerRuntime.Snapshotter; snapshotter != "" && snapshotter != overlayfs {

@@ -7,10 +7,10 @@ import (
 )
 
 func withUserData(userData string) func(*preflight.Input) {
-	return func(in *preflight.Input) { setUserData(in, userData) }
+	return func(in *preflight.Input) { in.UserData = userData }
 }
 
-func withRAID0(in *preflight.Input) { setSpec(in, "instanceStorePolicy", "RAID0") }
+func withRAID0(in *preflight.Input) { in.RAID0 = true }
 
 // commands are the settings of one bootstrap command that makes an array of the instance store and then this.
 func commands(mode, bind string) string {

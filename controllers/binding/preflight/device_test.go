@@ -4,33 +4,33 @@ import (
 	"testing"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
-func withDevices(devices ...any) func(*preflight.Input) {
-	return func(in *preflight.Input) { setSpec(in, "blockDeviceMappings", devices) }
+func withDevices(devices ...preflight.Device) func(*preflight.Input) {
+	return func(in *preflight.Input) { in.Devices = devices }
 }
 
 func withFamily(family string) func(*preflight.Input) {
 	return func(in *preflight.Input) {
-		setSpec(in, "amiFamily", family)
-		setSpec(in, "amiSelectorTerms", []any{object{"id": "ami-0123456789abcdef0"}})
+		in.Family, in.Stock = family, false
 	}
 }
 
 func onDevice(name string) func(*preflight.Input) {
-	return func(in *preflight.Input) { in.Device.Name = name }
+	return func(in *preflight.Input) { in.Device = name }
 }
 
 func TestDevice(t *testing.T) {
-	root := device("/dev/xvda", "8Gi")
+	root := device("/dev/xvda", 8)
 	run(t, map[string]row{
 		"listed twice": {reason: "EC2 takes a device once", in: bottlerocket(),
-			change:  withDevices(root, device("/dev/xvdb", "20Gi"), device("/dev/xvdb", "30Gi")),
+			change:  withDevices(root, device("/dev/xvdb", 20), device("/dev/xvdb", 30)),
 			problem: "DeviceDuplicated", says: "lists /dev/xvdb 2 times"},
 		"another listed twice": {reason: "only ours is ours to judge", in: bottlerocket(),
-			change: withDevices(root, device("/dev/xvdb", "20Gi"), device("/dev/xvdc", "20Gi"), device("/dev/xvdc", "30Gi"))},
+			change: withDevices(root, device("/dev/xvdb", 20), device("/dev/xvdc", 20), device("/dev/xvdc", 30))},
 		"Bottlerocket's root": {reason: "a node whose root is a cache does not boot", in: bottlerocket(), change: onDevice("/dev/xvda"),
 			problem: "DeviceInvalid", says: "is the root device of Bottlerocket nodes"},
 		"AL2023's root": {reason: "the same for another family", in: al2023(t), change: onDevice("/dev/xvda"),
@@ -42,7 +42,7 @@ func TestDevice(t *testing.T) {
 			},
 			problem: "DeviceInvalid", says: "is the root device of Custom nodes", warnings: []string{"NotChecked"}},
 		"no ebs": {reason: "a mapping without ebs is an instance store volume", in: bottlerocket(),
-			change:  withDevices(root, object{"deviceName": "/dev/xvdb", "virtualName": "ephemeral0"}),
+			change:  withDevices(root, preflight.Device{Name: "/dev/xvdb"}),
 			problem: "DeviceInvalid", says: "has no ebs"},
 		"no list, Bottlerocket": {reason: "Larder knows the devices that Karpenter would add", in: bottlerocket(), change: withDevices()},
 		"no list, AL2023": {reason: "the root device would be lost", in: al2023(t), change: withDevices(),
@@ -51,8 +51,8 @@ func TestDevice(t *testing.T) {
 			problem: "DeviceUnlikeFamily", says: "make one for /dev/xvdb"},
 		"another device on AL2023": {reason: "the script names it, and that is all that counts", in: al2023(t),
 			change: func(in *preflight.Input) {
-				in.Device.Name = "/dev/xvdf"
-				setUserData(in, "#!/bin/bash\nmount /dev/xvdf /var/lib/containerd\n")
+				in.Device = "/dev/xvdf"
+				in.UserData = "#!/bin/bash\nmount /dev/xvdf /var/lib/containerd\n"
 			}},
 		"custom AMI": {reason: "what it does with its volumes is not known", in: bottlerocket(), change: withFamily("Custom"),
 			warnings: []string{"NotChecked"}, says: "has the AMI family Custom"},
@@ -65,7 +65,7 @@ func withFormat(format v1alpha1.Format) func(*preflight.Input) {
 
 func TestFormat(t *testing.T) {
 	windows := al2023(t)
-	setSpec(&windows, "amiSelectorTerms", []any{object{"alias": "windows2022@latest"}})
+	windows.Family = amifamily.Windows2022
 	run(t, map[string]row{
 		"Containerd on Bottlerocket": {reason: "the node would look for its partition", in: bottlerocket(), change: withFormat(v1alpha1.FormatContainerd),
 			problem: "FormatMismatch", says: "format Bottlerocket in spec.snapshot"},

@@ -11,22 +11,22 @@ func (i *inspection) checkFormat() {
 	if i.Snapshot.ID == "" {
 		return
 	}
-	format, fitting := i.Snapshot.Format, formatFor(i.family)
+	format, fitting := i.Snapshot.Format, formatFor(i.Family)
 	switch {
-	case amifamily.IsWindows(i.family):
-		i.mismatch("its images are for Linux, and the nodes of EC2NodeClass %s run Windows: bind a class of a Linux family", i.class)
+	case amifamily.IsWindows(i.Family):
+		i.mismatch("its images are for Linux, and the nodes of %s run Windows: bind a %s of a Linux family", i.Words.Target, i.Words.Kind)
 	case format == v1alpha1.FormatFiles:
 		i.mismatch("it holds no images that the containerd of a node could run: name a snapshot of the format "+
 			"%s in spec.snapshot", fitting)
-	case format == v1alpha1.FormatContainerd && i.family == amifamily.Bottlerocket:
-		i.mismatch("it has no partitions, and the nodes of EC2NodeClass %s are Bottlerocket, which keeps its data in one: "+
-			"name a snapshot of the format Bottlerocket in spec.snapshot", i.class)
+	case format == v1alpha1.FormatContainerd && i.Family == amifamily.Bottlerocket:
+		i.mismatch("it has no partitions, and the nodes of %s are Bottlerocket, which keeps its data in one: "+
+			"name a snapshot of the format Bottlerocket in spec.snapshot", i.Words.Target)
 	case format == v1alpha1.FormatBottlerocket && fitting == string(v1alpha1.FormatContainerd):
 		i.mismatch("it has a partition table, which nodes of the family %s cannot mount over /var/lib/containerd: name a "+
-			"snapshot of the format Containerd in spec.snapshot", i.family)
+			"snapshot of the format Containerd in spec.snapshot", i.Family)
 	case format == "":
 		i.warn(v1alpha1.ReasonNotChecked, "the format of snapshot %s is not known: make sure that it is %s, which the "+
-			"nodes of EC2NodeClass %s need", i.Snapshot.ID, fitting, i.class)
+			"nodes of %s need", i.Snapshot.ID, fitting, i.Words.Target)
 	}
 }
 

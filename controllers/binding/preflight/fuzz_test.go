@@ -33,7 +33,7 @@ func FuzzUserData(f *testing.F) {
 				in := bottlerocket()
 				withFamily(family)(&in)
 				withFormat(v1alpha1.FormatContainerd)(&in)
-				setUserData(&in, secret)
+				in.UserData = secret
 				problem, warnings := preflight.Check(in)
 				if problem != nil && strings.Contains(problem.Error(), canary) {
 					t.Errorf("user data is quoted: %v", problem)

@@ -4,46 +4,61 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
-const (
-	capacityLabel = "karpenter.sh/capacity-type"
-	capacitySpot  = "spot"
-
-	// spotRole starts and stops Spot instances. It has no permission for a customer's key but by a grant or the key's policy:
-	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html
-	spotRole = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
-	// spotOperations are those that this page grants.
-	spotOperations = "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext CreateGrant DescribeKey ReEncryptFrom ReEncryptTo"
-)
-
-// checkSpotGrant asks whether Spot instances can use the key. What the key's policy says is not read, so that it can only
-// be a warning; on-demand instances need no more than Karpenter's own role has.
-func (i *inspection) checkSpotGrant() {
-	key := i.Snapshot.Key
-	if key == nil || !slices.ContainsFunc(i.Pools, allowsSpot) {
-		return
-	}
-	if slices.ContainsFunc(key.Grantees, func(grantee string) bool { return strings.HasSuffix(grantee, ":"+spotRole) }) {
-		return
-	}
-	reason, found := v1alpha1.ReasonKMSGrantMissing, "has no grant"
-	if key.Grantees == nil {
-		reason, found = v1alpha1.ReasonNotChecked, "may have no grant, which could not be read,"
-	}
-	partition, region := partsOf(key.ARN)
-	i.warn(reason, "a NodePool of EC2NodeClass %s launches Spot instances, whose role AWSServiceRoleForEC2Spot %s for KMS key %s of "+
-		"snapshot %s: unless the key's policy names the role, no Spot instance starts. In the account of the nodes, run: "+
-		"aws kms create-grant --region %s --key-id %s --grantee-principal arn:%s:iam::ACCOUNT:%s --operations %s",
-		i.class, found, key.ARN, i.Snapshot.ID, region, key.ARN, partition, spotRole, spotOperations)
+// Launcher starts nodes by a service-linked role, which has no permission for a customer's key but by a grant or by the
+// key's policy.
+type Launcher struct {
+	// Name is who it is, in words: "managed node group prod/gpu".
+	Name string
+	// Role is the role's name.
+	Role Role
 }
 
-// allowsSpot tells whether a NodePool may launch Spot instances, as one that says nothing does.
-func allowsSpot(pool *unstructured.Unstructured) bool {
-	return len(allowedBy(pool, []string{capacitySpot}, capacityLabel)) > 0
+// Role is a service-linked role.
+type Role struct {
+	name, path string
+	// launches is what it does, and whatStarts what does not start without the key, in words.
+	launches, whatStarts string
+	// operations are those that AWS's page on the role grants.
+	operations string
+}
+
+// SpotRole starts and stops Spot instances:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html
+func SpotRole() Role {
+	return Role{
+		name: "AWSServiceRoleForEC2Spot", path: "spot.amazonaws.com",
+		launches: "launches Spot instances, whose role", whatStarts: "Spot instance",
+		operations: "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext CreateGrant DescribeKey ReEncryptFrom ReEncryptTo",
+	}
+}
+
+// checkGrants asks whether those who start nodes can use the key. What the key's policy says is not read, so that it can only
+// be a warning.
+func (i *inspection) checkGrants() {
+	key := i.Snapshot.Key
+	if key == nil {
+		return
+	}
+	for _, launcher := range i.Launchers {
+		role := launcher.Role
+		resource := "role/aws-service-role/" + role.path + "/" + role.name
+		if slices.ContainsFunc(key.Grantees, func(grantee string) bool { return strings.HasSuffix(grantee, ":"+resource) }) {
+			continue
+		}
+		reason, found := v1alpha1.ReasonKMSGrantMissing, "has no grant"
+		if key.Grantees == nil {
+			reason, found = v1alpha1.ReasonNotChecked, "may have no grant, which could not be read,"
+		}
+		partition, region := partsOf(key.ARN)
+		i.warn(reason, "%s %s %s %s for KMS key %s of "+
+			"snapshot %s: unless the key's policy names the role, no %s starts. In the account of the nodes, run: "+
+			"aws kms create-grant --region %s --key-id %s --grantee-principal arn:%s:iam::ACCOUNT:%s --operations %s",
+			launcher.Name, role.launches, role.name, found, key.ARN, i.Snapshot.ID, role.whatStarts, region, key.ARN, partition,
+			resource, role.operations)
+	}
 }
 
 // partsOf returns an ARN's partition and Region, or what stands for them in one that is cut short.

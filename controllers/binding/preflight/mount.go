@@ -29,10 +29,10 @@ func (i *inspection) checkMounted(parts []part, readable bool) {
 	mounts := i.mounts(parts)
 	switch {
 	case len(mounts) > 0 || !readable:
-	case amifamily.HasAlias(i.Class) && !slices.ContainsFunc(parts, part.fetches):
-		i.block(v1alpha1.ReasonDeviceNotMounted, "nothing in spec.userData of EC2NodeClass %s mounts %s over %s, so that nodes would "+
+	case i.Stock && !slices.ContainsFunc(parts, part.fetches):
+		i.block(v1alpha1.ReasonDeviceNotMounted, "nothing in %s of %s mounts %s over %s, so that nodes would "+
 			"not see the images on it: add the script of docs/node-user-data.md, with device=%s",
-			i.class, i.Device.Name, containerdRoot, i.Device.Name)
+			i.Words.UserData, i.Words.Target, i.Device, containerdRoot, i.Device)
 	default:
 		i.warnNotMounted()
 	}
@@ -40,9 +40,9 @@ func (i *inspection) checkMounted(parts []part, readable bool) {
 }
 
 func (i *inspection) warnNotMounted() {
-	i.warn(v1alpha1.ReasonDeviceNotMounted, "nothing that could be read in spec.userData of EC2NodeClass %s mounts %s over %s: unless "+
+	i.warn(v1alpha1.ReasonDeviceNotMounted, "nothing that could be read in %s of %s mounts %s over %s: unless "+
 		"its AMI does, or what its scripts fetch, nodes do not see the images on it; docs/node-user-data.md has a script",
-		i.class, i.Device.Name, containerdRoot)
+		i.Words.UserData, i.Words.Target, i.Device, containerdRoot)
 }
 
 // fetches tells whether a script runs what is elsewhere. Asking the instance's own metadata service is no such thing.
@@ -58,7 +58,7 @@ func (i *inspection) mounts(parts []part) []string {
 	for _, one := range parts {
 		script := comment.ReplaceAllString(one.text, "")
 		if one.mediaType != nodeConfigType && strings.Contains(script, containerdRoot) &&
-			mounting.MatchString(script) && namesDevice(script, i.Device.Name) {
+			mounting.MatchString(script) && namesDevice(script, i.Device) {
 			scripts = append(scripts, script)
 		}
 	}
@@ -78,27 +78,27 @@ func namesDevice(script, device string) bool {
 
 func (i *inspection) warnFormatting(mounts []string) {
 	if slices.ContainsFunc(mounts, formatting.MatchString) {
-		i.warn(v1alpha1.ReasonNotChecked, "a script in spec.userData of EC2NodeClass %s mounts %s and also makes a filesystem: make "+
-			"sure that it never formats that device, or use the script of docs/node-user-data.md", i.class, i.Device.Name)
+		i.warn(v1alpha1.ReasonNotChecked, "a script in %s of %s mounts %s and also makes a filesystem: make "+
+			"sure that it never formats that device, or use the script of docs/node-user-data.md", i.Words.UserData, i.Words.Target, i.Device)
 	}
 }
 
 // checkAL2 reads the user data of AL2, whose bootstrap script has the instance store mounted as RAID0 does.
-func (i *inspection) checkAL2(userData string) {
-	if i.hasRAID0() {
-		i.block(v1alpha1.ReasonInstanceStoreHides, "EC2NodeClass %s has spec.instanceStorePolicy RAID0, with which nodes of the family "+
-			"%s give containerd's directory to the instance store, and the images on %s are never seen: remove "+
-			"spec.instanceStorePolicy", i.class, amifamily.AL2, i.Device.Name)
+func (i *inspection) checkAL2() {
+	if i.RAID0 {
+		i.block(v1alpha1.ReasonInstanceStoreHides, "%s has %s RAID0, with which nodes of the family "+
+			"%s give containerd's directory to the instance store, and the images on %s are never seen: remove %s",
+			i.Words.Target, i.Words.InstanceStorePolicy, amifamily.AL2, i.Device, i.Words.InstanceStorePolicy)
 	}
-	i.checkCustom(userData)
+	i.checkCustom()
 }
 
 // checkCustom only warns: what an AMI that is not known to mount the device does is its maker's to know.
-func (i *inspection) checkCustom(userData string) {
+func (i *inspection) checkCustom() {
 	if i.Snapshot.Format != v1alpha1.FormatContainerd {
 		return
 	}
-	parts, _ := splitUserData(userData, func(string) bool { return false })
+	parts, _ := splitUserData(i.UserData, func(string) bool { return false })
 	mounts := i.mounts(parts)
 	if len(mounts) == 0 {
 		i.warnNotMounted()

@@ -57,8 +57,8 @@ func (c *nodeConfig) merge(later nodeConfig) {
 }
 
 // checkNodeadm reads the user data of AL2023.
-func (i *inspection) checkNodeadm(userData string) {
-	parts, readable := splitUserData(userData, isNodeConfig)
+func (i *inspection) checkNodeadm() {
+	parts, readable := splitUserData(i.UserData, isNodeConfig)
 	var config nodeConfig
 	for _, part := range parts {
 		if part.mediaType != nodeConfigType {
@@ -71,7 +71,7 @@ func (i *inspection) checkNodeadm(userData string) {
 		config.merge(one)
 	}
 	// Karpenter puts the policy into a NodeConfig of its own behind those of the user data.
-	if i.hasRAID0() {
+	if i.RAID0 {
 		config.Spec.Instance.LocalStorage.Strategy = raid0
 	}
 	i.checkLocalStorage(&config)
@@ -96,9 +96,13 @@ func (i *inspection) checkLocalStorage(config *nodeConfig) {
 	if storage.Strategy != raid0 && storage.Strategy != "RAID10" || slices.Contains(storage.DisabledMounts, "Containerd") {
 		return
 	}
+	cause := "the NodeConfig in " + i.Words.UserData
+	if i.Words.InstanceStorePolicy != "" {
+		cause = i.Words.InstanceStorePolicy + " or " + cause
+	}
 	i.block(v1alpha1.ReasonInstanceStoreHides, "nodeadm gives containerd's directory to the instance store on the nodes of "+
-		"EC2NodeClass %s, by spec.instanceStorePolicy or the NodeConfig in spec.userData, and the images on %s are never seen: add "+
-		"a NodeConfig to spec.userData whose spec.instance.localStorage.disabledMounts is [Containerd]", i.class, i.Device.Name)
+		"%s, by %s, and the images on %s are never seen: add a NodeConfig to %s whose "+
+		"spec.instance.localStorage.disabledMounts is [Containerd]", i.Words.Target, cause, i.Device, i.Words.UserData)
 }
 
 // checkStorageVolumes finds volumes that nodeadm mounts over containerd's directory. Before that it copies what the AMI has
@@ -106,9 +110,9 @@ func (i *inspection) checkLocalStorage(config *nodeConfig) {
 func (i *inspection) checkStorageVolumes(config *nodeConfig) {
 	for _, volume := range config.Spec.Instance.Storage.Volumes {
 		if slices.ContainsFunc(volume.MountTargets, hidesContainerd) {
-			i.block(v1alpha1.ReasonInstanceStoreHides, "spec.instance.storage.volumes of the NodeConfig in spec.userData of EC2NodeClass "+
+			i.block(v1alpha1.ReasonInstanceStoreHides, "spec.instance.storage.volumes of the NodeConfig in %s of "+
 				"%s mounts a volume over %s and copies the AMI's own images over those that are there: take it out, and mount %s with "+
-				"the script of docs/node-user-data.md", i.class, containerdRoot, i.Device.Name)
+				"the script of docs/node-user-data.md", i.Words.UserData, i.Words.Target, containerdRoot, i.Device)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func TestAL2023UserData(t *testing.T) {
 		"RAID0 without containerd": {reason: "the NodeConfigs of all parts are merged", in: al2023(t),
 			change: func(in *preflight.Input) {
 				withRAID0(in)
-				setUserData(in, archive(config("{instance: {localStorage: {disabledMounts: [Containerd]}}}"), mounted))
+				in.UserData = archive(config("{instance: {localStorage: {disabledMounts: [Containerd]}}}"), mounted)
 			}},
 		"RAID0 by user data": {reason: "nodeadm does the same without Karpenter", in: al2023(t),
 			change:  withUserData(archive(config("{instance: {localStorage: {strategy: RAID0}}}"), mounted)),
@@ -110,7 +110,7 @@ func TestAL2023Mounts(t *testing.T) {
 		"an AMI of one's own": {reason: "it may mount the device itself", in: al2023(t),
 			change: func(in *preflight.Input) {
 				withFamily("AL2023")(in)
-				setUserData(in, "")
+				in.UserData = ""
 			},
 			warnings: []string{notMounted}, says: "unless its AMI does"},
 		"a script that formats": {reason: "it may format the cache", in: al2023(t),
@@ -123,7 +123,7 @@ func TestUserDataOfOtherFamilies(t *testing.T) {
 	on := func(family, userData string) func(*preflight.Input) {
 		return func(in *preflight.Input) {
 			withFamily(family)(in)
-			setUserData(in, userData)
+			in.UserData = userData
 		}
 	}
 	run(t, map[string]row{

@@ -1,10 +1,7 @@
 package preflight
 
 import (
-	"k8s.io/apimachinery/pkg/api/resource"
-
 	"github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/binding"
 )
 
 const (
@@ -18,33 +15,23 @@ const (
 // checkRootSize keeps EC2 from refusing every launch: no volume is smaller than the snapshot it is made of.
 func (i *inspection) checkRootSize() {
 	for _, image := range i.AMIs {
-		size := sizeGiB(ebsOf(i.find(image.RootDevice)))
+		size := i.find(image.RootDevice).SizeGiB
 		if size > 0 && size < image.RootGiB {
-			i.block(v1alpha1.ReasonRootDeviceTooSmall, "the root device %s of EC2NodeClass %s has %d GiB, and its AMI %s needs "+
-				"%d: raise its volumeSize in spec.blockDeviceMappings to %dGi or more",
-				image.RootDevice, i.class, size, image.ID, image.RootGiB, image.RootGiB)
+			i.block(v1alpha1.ReasonRootDeviceTooSmall, "the root device %s of %s has %d GiB, and its AMI %s needs "+
+				"%d: raise its volumeSize in %s to %dGi or more",
+				image.RootDevice, i.Words.Target, size, image.ID, image.RootGiB, i.Words.List, image.RootGiB)
 		}
 	}
 }
 
 func (i *inspection) checkContents() {
-	size := sizeGiB(ebsOf(i.Wanted))
+	size := i.Wanted.SizeGiB
 	if size == 0 || i.Snapshot.StoredBytes*100 <= size*gib*fullPercent {
 		return
 	}
-	i.warn(v1alpha1.ReasonContentsFillVolume, "the images of snapshot %s take %d GiB of the %d GiB of %s in EC2NodeClass %s, "+
+	i.warn(v1alpha1.ReasonContentsFillVolume, "the images of snapshot %s take %d GiB of the %d GiB of %s in %s, "+
 		"and kubelet cannot collect them, so that little is left for what else nodes pull: set device.volumeSize to %dGi or more",
-		i.Snapshot.ID, wholeGiB(i.Snapshot.StoredBytes), size, i.Device.Name, i.class, wholeGiB(i.Snapshot.StoredBytes*100/fullPercent))
+		i.Snapshot.ID, wholeGiB(i.Snapshot.StoredBytes), size, i.Device, i.Words.Target, wholeGiB(i.Snapshot.StoredBytes*100/fullPercent))
 }
 
 func wholeGiB(bytes int64) int64 { return (bytes + gib - 1) / gib }
-
-// sizeGiB returns a volume's size; 0 when it says none.
-func sizeGiB(ebs map[string]any) int64 {
-	text, _ := ebs["volumeSize"].(string)
-	size, err := resource.ParseQuantity(text)
-	if err != nil {
-		return 0
-	}
-	return binding.WholeGiB(size)
-}

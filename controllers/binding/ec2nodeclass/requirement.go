@@ -1,4 +1,4 @@
-package preflight
+package ec2nodeclass
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package amifamily_test
+package ec2nodeclass
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding/amifamily"
 )
 
-func TestOf(t *testing.T) {
+func TestFamilyOf(t *testing.T) {
 	type object = map[string]any
 	terms := func(terms ...any) object { return object{"amiSelectorTerms": terms} }
 	cases := map[string]struct {
@@ -28,10 +28,10 @@ func TestOf(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			class := &unstructured.Unstructured{Object: object{"spec": tc.spec}}
-			if got := amifamily.Of(class); got != tc.want {
+			if got := familyOf(class); got != tc.want {
 				t.Errorf("%s: got %s, want %s", tc.reason, got, tc.want)
 			}
-			if got := amifamily.HasAlias(class); got != tc.alias {
+			if got := aliasOf(class) != ""; got != tc.alias {
 				t.Errorf("%s: got %v for an alias, want %v", tc.reason, got, tc.alias)
 			}
 		})
