@@ -7,9 +7,10 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
-// checkArchitectures compares the architectures that nodes can have with those whose images the snapshot holds.
+// checkArchitectures compares the architectures that nodes can have with those whose images the snapshot holds. Files are
+// for any.
 func (i *inspection) checkArchitectures() {
-	if i.Snapshot.ID == "" || len(i.Architectures) == 0 {
+	if i.Snapshot.ID == "" || !i.bootsImages() || len(i.Architectures) == 0 {
 		return
 	}
 	if i.Snapshot.Platforms == nil {

@@ -13,6 +13,9 @@ import (
 // scriptType is the media type of a part that a shell runs.
 const scriptType = "text/x-shellscript"
 
+// gzipped is how compressed user data, or a compressed part, begins. Nodes unpack it.
+const gzipped = "\x1f\x8b"
+
 // part is one document of user data.
 type part struct{ mediaType, text string }
 
@@ -23,6 +26,8 @@ func splitUserData(userData string, isConfig func(string) bool) ([]part, bool) {
 	switch {
 	case trimmed == "":
 		return nil, true
+	case strings.HasPrefix(userData, gzipped):
+		return nil, false
 	case strings.HasPrefix(trimmed, "MIME-Version:"), strings.HasPrefix(trimmed, "Content-Type:"):
 		return splitArchive(userData)
 	case isConfig(userData):
@@ -74,7 +79,7 @@ func readPart(from *multipart.Part) (part, bool) {
 		body = base64.NewDecoder(base64.StdEncoding, from)
 	}
 	text, err := io.ReadAll(body)
-	if err != nil || strings.HasPrefix(string(text), "\x1f\x8b") { // gzip
+	if err != nil || strings.HasPrefix(string(text), gzipped) {
 		return part{}, false
 	}
 	switch mediaType {

@@ -20,6 +20,10 @@ const (
 // checkBootstrap asks what nodes do with their disks when they start: by Karpenter's instanceStorePolicy, and by their
 // user data, which every family reads in its own way.
 func (i *inspection) checkBootstrap() {
+	if i.Runtime == amifamily.Docker {
+		i.checkDockerMounts()
+		return
+	}
 	switch i.Family {
 	case amifamily.Bottlerocket:
 		i.checkBottlerocket()

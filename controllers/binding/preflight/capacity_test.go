@@ -93,3 +93,30 @@ func TestSpotGrant(t *testing.T) {
 			change: func(in *preflight.Input) { in.Launchers = []preflight.Launcher{spot} }},
 	})
 }
+
+func TestAutoScalingGrant(t *testing.T) {
+	const arn = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+	role := func(name string) string {
+		return "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/" + name
+	}
+	launcher := func(name string) preflight.Launcher {
+		return preflight.Launcher{Name: "managed node group prod/gpu", Role: preflight.AutoScalingRole(name)}
+	}
+	encrypted := func(grantees []string, launchers ...preflight.Launcher) func(*preflight.Input) {
+		return func(in *preflight.Input) {
+			in.Snapshot.Key, in.Launchers = &binding.Key{ARN: arn, Grantees: grantees}, launchers
+		}
+	}
+	usual, suffixed := launcher(preflight.AutoScalingServiceRole), launcher("AWSServiceRoleForAutoScaling_gpu")
+	spot := preflight.Launcher{Name: "managed node group prod/gpu", Role: preflight.SpotRole()}
+	run(t, map[string]row{
+		"no grant": {reason: "the group would launch nothing", in: bottlerocket(), change: encrypted([]string{}, usual),
+			warnings: []string{"KMSGrantMissing"}, says: "managed node group prod/gpu launches instances by Auto Scaling, whose role AWSServiceRoleForAutoScaling has no grant for KMS key " + arn +
+				" of snapshot snap-1: unless the key's policy names the role, no instance starts. In the account of the nodes, run: aws kms create-grant --region eu-central-1 --key-id " + arn +
+				" --grantee-principal arn:aws:iam::ACCOUNT:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling --operations Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey CreateGrant"},
+		"a grant":                   {reason: "instances start", in: bottlerocket(), change: encrypted([]string{role("AWSServiceRoleForAutoScaling")}, usual)},
+		"a grant for another role":  {reason: "a group has one role", in: bottlerocket(), change: encrypted([]string{role("AWSServiceRoleForAutoScaling")}, suffixed), warnings: []string{"KMSGrantMissing"}, says: "role AWSServiceRoleForAutoScaling_gpu"},
+		"Spot, and a grant for one": {reason: "both roles have a part in it", in: bottlerocket(), change: encrypted([]string{role("AWSServiceRoleForAutoScaling")}, usual, spot), warnings: []string{"KMSGrantMissing"}, says: "launches Spot instances"},
+		"Spot, and no grants":       {reason: "both are told", in: bottlerocket(), change: encrypted(nil, usual, spot), warnings: []string{"NotChecked", "NotChecked"}, says: "may have no grant"},
+	})
+}

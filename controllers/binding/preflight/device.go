@@ -62,6 +62,8 @@ func (i *inspection) checkList() {
 // and with two volumes that have one the AMI's own empty one may win.
 func (i *inspection) checkFamily() {
 	switch {
+	case i.Runtime == amifamily.Docker:
+		i.checkDockerDevice()
 	case i.Family == amifamily.Bottlerocket && i.Device != amifamily.BottlerocketDataDevice:
 		i.block(v1alpha1.ReasonDeviceUnlikeFamily, "%s is not where Bottlerocket nodes keep images, and a second data "+
 			"partition beside that of %s makes them choose one of the two at random: delete this binding and make one for %s",

@@ -13,8 +13,14 @@ func (i *inspection) checkFormat() {
 	}
 	format, fitting := i.Snapshot.Format, formatFor(i.Family)
 	switch {
+	case i.Runtime == amifamily.Docker && !amifamily.IsWindows(i.Family):
+		i.checkDockerFormat()
 	case amifamily.IsWindows(i.Family):
 		i.mismatch("its images are for Linux, and the nodes of %s run Windows: bind a %s of a Linux family", i.Words.Target, i.Words.Kind)
+	case format == v1alpha1.FormatFiles && i.Runtime == amifamily.UnknownRuntime:
+		i.warn(v1alpha1.ReasonNotChecked, "what runs containers on the nodes of %s cannot be seen, and snapshot %s has the format "+
+			"Files, which holds no images that the containerd of a Kubernetes node could run: make sure that they are hosts of Docker",
+			i.Words.Target, i.Snapshot.ID)
 	case format == v1alpha1.FormatFiles:
 		i.mismatch("it holds no images that the containerd of a node could run: name a snapshot of the format "+
 			"%s in spec.snapshot", fitting)

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
@@ -18,6 +19,8 @@ type Input struct {
 	RootAddedBy string
 	// Family is the nodes', by amifamily's names.
 	Family string
+	// Runtime is what runs the nodes' containers.
+	Runtime amifamily.Runtime
 	// Stock tells that the nodes' AMIs are Amazon's own, of which it is known what they do with a volume.
 	Stock bool
 	// AMIs are what EC2 says of those that the nodes boot from; nil when that is not known.

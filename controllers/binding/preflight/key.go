@@ -35,6 +35,20 @@ func SpotRole() Role {
 	}
 }
 
+// AutoScalingServiceRole is the name of the role that Auto Scaling takes where a group names no other.
+const AutoScalingServiceRole = "AWSServiceRoleForAutoScaling"
+
+// AutoScalingRole launches the instances of Auto Scaling groups, those of managed node groups and of Batch among them. A
+// group may name one with a suffix instead of AutoScalingServiceRole:
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
+func AutoScalingRole(name string) Role {
+	return Role{
+		name: name, path: "autoscaling.amazonaws.com",
+		launches: "launches instances by Auto Scaling, whose role", whatStarts: "instance",
+		operations: "Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey CreateGrant",
+	}
+}
+
 // checkGrants asks whether those who start nodes can use the key. What the key's policy says is not read, so that it can only
 // be a warning.
 func (i *inspection) checkGrants() {

@@ -56,13 +56,20 @@ func (p part) fetches() bool {
 func (i *inspection) mounts(parts []part) []string {
 	var scripts []string
 	for _, one := range parts {
-		script := comment.ReplaceAllString(one.text, "")
-		if one.mediaType != nodeConfigType && strings.Contains(script, containerdRoot) &&
-			mounting.MatchString(script) && namesDevice(script, i.Device) {
+		if script := one.mounts(i.Device); strings.Contains(script, containerdRoot) {
 			scripts = append(scripts, script)
 		}
 	}
 	return scripts
+}
+
+// mounts returns a script that mounts the device, without its comments; empty for any other part.
+func (p part) mounts(device string) string {
+	script := comment.ReplaceAllString(p.text, "")
+	if p.mediaType == nodeConfigType || !mounting.MatchString(script) || !namesDevice(script, device) {
+		return ""
+	}
+	return script
 }
 
 // namesDevice tells whether a script means the device: by its name, where /dev/sdb and /dev/xvdb are the same, or, when it

@@ -100,6 +100,8 @@ func TestAL2023Mounts(t *testing.T) {
 		"a compressed part": {reason: "it may mount the device", in: al2023(t),
 			change:   withUserData(archive("Content-Transfer-Encoding: base64\nContent-Type: text/x-shellscript\n\n" + base64.StdEncoding.EncodeToString([]byte("\x1f\x8b\x08zip")))),
 			warnings: []string{"NotChecked"}},
+		"compressed user data": {reason: "it may mount the device", in: al2023(t), change: withUserData("\x1f\x8b\x08zip"),
+			warnings: []string{"NotChecked"}},
 		"a part to fetch": {reason: "it may mount the device", in: al2023(t),
 			change: withUserData(archive("Content-Type: text/x-include-url\n\nhttps://example.com/boot\n")), warnings: []string{"NotChecked"}},
 		"a script that asks for the instance": {reason: "its metadata is no script", in: al2023(t),

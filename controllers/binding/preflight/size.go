@@ -24,9 +24,10 @@ func (i *inspection) checkRootSize() {
 	}
 }
 
+// checkContents leaves room for the images that nodes pull beside those of the snapshot. Files have no such company.
 func (i *inspection) checkContents() {
 	size := i.Wanted.SizeGiB
-	if size == 0 || i.Snapshot.StoredBytes*100 <= size*gib*fullPercent {
+	if size == 0 || !i.bootsImages() || i.Snapshot.StoredBytes*100 <= size*gib*fullPercent {
 		return
 	}
 	i.warn(v1alpha1.ReasonContentsFillVolume, "the images of snapshot %s take %d GiB of the %d GiB of %s in %s, "+
