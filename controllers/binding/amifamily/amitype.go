@@ -30,3 +30,26 @@ func OfAMIType(amiType string) (family, architecture string) {
 	}
 	return Unknown, architecture
 }
+
+// Architectures are those that EC2 has Linux nodes of, by the words of container images.
+func Architectures() []string { return []string{"amd64", "arm64"} }
+
+// OfBatchType returns what instances of Batch run by the imageType of their environment's ec2Configuration:
+// "ECS_AL2023_NVIDIA" is AL2023 with Docker.
+// https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
+func OfBatchType(imageType string) System {
+	system := System{Family: Unknown, Runtime: UnknownRuntime}
+	switch orchestrator, _, _ := strings.Cut(imageType, "_"); orchestrator {
+	case "ECS":
+		system.Runtime = Docker
+	case "EKS":
+		system.Runtime = Kubernetes
+	}
+	switch _, variant, _ := strings.Cut(imageType, "_"); {
+	case strings.HasPrefix(variant, AL2023):
+		system.Family = AL2023
+	case variant == AL2, strings.HasPrefix(variant, AL2+"_"):
+		system.Family = AL2
+	}
+	return system
+}

@@ -45,3 +45,25 @@ func TestOfAMITypeKnowsAllOfEKS(t *testing.T) {
 		}
 	}
 }
+
+func TestOfBatchType(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		want   amifamily.System
+	}{
+		"ECS_AL2023":        {"the default of newer environments", amifamily.System{Family: amifamily.AL2023, Runtime: amifamily.Docker}},
+		"ECS_AL2_NVIDIA":    {"a driver more", amifamily.System{Family: amifamily.AL2, Runtime: amifamily.Docker}},
+		"ECS_AL2":           {"AL2 is not the beginning of AL2023", amifamily.System{Family: amifamily.AL2, Runtime: amifamily.Docker}},
+		"ECS_AL1":           {"the first Amazon Linux is no family of Kubernetes", amifamily.System{Family: amifamily.Unknown, Runtime: amifamily.Docker}},
+		"EKS_AL2023_NVIDIA": {"Batch on EKS has kubelet", amifamily.System{Family: amifamily.AL2023, Runtime: amifamily.Kubernetes}},
+		"EKS_AL2":           {"the older one", amifamily.System{Family: amifamily.AL2, Runtime: amifamily.Kubernetes}},
+		"":                  {"an environment may leave it to Batch", amifamily.System{Family: amifamily.Unknown, Runtime: amifamily.UnknownRuntime}},
+	}
+	for imageType, tc := range cases {
+		t.Run(imageType, func(t *testing.T) {
+			if got := amifamily.OfBatchType(imageType); got != tc.want {
+				t.Errorf("%s: got %+v, want %+v", tc.reason, got, tc.want)
+			}
+		})
+	}
+}

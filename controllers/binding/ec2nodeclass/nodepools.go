@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 	"github.com/larder-dev/larder/controllers/binding/preflight"
 )
 
@@ -15,11 +16,10 @@ const (
 	capacitySpot  = "spot"
 )
 
-// architectures are those that Karpenter has nodes of: https://karpenter.sh/docs/concepts/nodepools/#architecture
-var architectures = []string{"amd64", "arm64"}
-
-// architecturesOf returns those that nodes of a class can have, and whether anything but Karpenter itself says so.
+// architecturesOf returns those that nodes of a class can have, and whether anything but Karpenter itself says so, which
+// has nodes of all: https://karpenter.sh/docs/concepts/nodepools/#architecture
 func architecturesOf(class *unstructured.Unstructured, pools []*unstructured.Unstructured) (possible []string, known bool) {
+	architectures := amifamily.Architectures()
 	possible = architectures
 	if images := listAt(class.Object, "status", "amis"); len(images) > 0 {
 		known = true

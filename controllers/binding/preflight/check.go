@@ -1,6 +1,6 @@
 // Package preflight tells, before anything is written, what would keep the nodes of a target from booting with a snapshot
-// or from finding the images on it. It is pure: it judges what others read, and each kind of target tells it what of that
-// counts.
+// or from finding the images on it. It is pure but for ReadImages: it judges what others read, and each kind of target
+// tells it what of that counts.
 //
 // A problem is what would harm nodes or make the cache useless to all of them; each has a reason of its own. What may
 // go wrong, and what cannot be known, is a warning. Messages never quote user data, nor what a parser says of it, which
