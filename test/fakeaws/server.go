@@ -39,6 +39,8 @@ type Options struct {
 	CopyFor time.Duration
 	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
 	RestoreStep time.Duration
+	// NodeGroupUpdateFor is how long EKS takes to update a node group; by default it is done when it is looked at.
+	NodeGroupUpdateFor time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -74,6 +76,7 @@ type Server struct {
 	templatesMade int
 	images        []Image
 	groups        []*autoScalingGroup
+	nodeGroups    []*nodeGroup
 	remembered    map[string]remembered
 	started       int
 	tokens        map[string]startedBy
@@ -229,7 +232,7 @@ func (s *Server) MutatingCalls() map[string]int {
 	defer s.mu.Unlock()
 	mutating := map[string]int{}
 	for action, count := range s.calls {
-		if !readOnly.MatchString(action) {
+		if IsMutating(action) {
 			mutating[action] = count
 		}
 	}
