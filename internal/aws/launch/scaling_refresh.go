@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -150,4 +151,10 @@ func seconds(duration *time.Duration) *int32 {
 		return nil
 	}
 	return aws.Int32(int32(duration.Round(time.Second) / time.Second))
+}
+
+// IsRefreshInProgress tells whether Auto Scaling refuses a call because an instance refresh of the group runs.
+func IsRefreshInProgress(err error) bool {
+	var running *types.InstanceRefreshInProgressFault
+	return errors.As(err, &running)
 }
