@@ -41,6 +41,8 @@ type Options struct {
 	RestoreStep time.Duration
 	// NodeGroupUpdateFor is how long EKS takes to update a node group; by default it is done when it is looked at.
 	NodeGroupUpdateFor time.Duration
+	// RefreshStep is how long an instance refresh takes to begin, to replace an instance, and to end.
+	RefreshStep time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -77,14 +79,17 @@ type Server struct {
 	images        []Image
 	groups        []*autoScalingGroup
 	nodeGroups    []*nodeGroup
-	remembered    map[string]remembered
-	started       int
-	tokens        map[string]startedBy
-	faults        []*Fault
-	unmodelled    []string
-	calls         map[string]int
-	inFlight      map[string]int
-	mostAtOnce    map[string]int
+	// launched counts the instances that groups launched, refreshed the instance refreshes, and tried the scaling
+	// activities.
+	launched, refreshed, tried int
+	remembered                 map[string]remembered
+	started                    int
+	tokens                     map[string]startedBy
+	faults                     []*Fault
+	unmodelled                 []string
+	calls                      map[string]int
+	inFlight                   map[string]int
+	mostAtOnce                 map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }
