@@ -164,7 +164,7 @@ func (s *Server) callerARN() string {
 }
 
 func protocolOf(r *http.Request) protocol {
-	if strings.HasPrefix(r.URL.Path, "/snapshots") {
+	if strings.HasPrefix(r.URL.Path, "/snapshots") || strings.HasPrefix(r.URL.Path, "/v1/") {
 		return restJSON
 	}
 	if strings.HasPrefix(r.URL.Path, "/clusters/") {

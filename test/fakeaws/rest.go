@@ -38,7 +38,7 @@ type restRoute struct {
 }
 
 func identifyREST(r *http.Request) (action, error) {
-	for _, route := range restActions {
+	for _, route := range slices.Concat(restActions, batchActions) {
 		if _, ok := route.labels(r); ok {
 			return route.action, nil
 		}

@@ -39,6 +39,8 @@ type Options struct {
 	CopyFor time.Duration
 	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
 	RestoreStep time.Duration
+	// ComputeEnvironmentFor is how long a compute environment stays creating, and updating when its instances are replaced.
+	ComputeEnvironmentFor time.Duration
 	// NodeGroupUpdateFor is how long EKS takes to update a node group; by default it is done when it is looked at.
 	NodeGroupUpdateFor time.Duration
 	// RefreshStep is how long an instance refresh takes to begin, to replace an instance, and to end.
@@ -78,7 +80,10 @@ type Server struct {
 	templatesMade int
 	images        []Image
 	groups        []*autoScalingGroup
-	nodeGroups    []*nodeGroup
+	// environments are Batch's, in the order of their creation.
+	environments     []*computeEnvironment
+	environmentsMade int
+	nodeGroups       []*nodeGroup
 	// launched counts the instances that groups launched, refreshed the instance refreshes, and tried the scaling
 	// activities.
 	launched, refreshed, tried int
