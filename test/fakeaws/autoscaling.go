@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,12 +19,31 @@ const (
 )
 
 // groupMembers are the modelled members of creating and updating a group.
-var groupMembers = []string{
+var groupMembers = append([]string{
 	"AutoScalingGroupName", "MinSize", "MaxSize", "DesiredCapacity", "AvailabilityZones", "VPCZoneIdentifier", "LaunchTemplate",
-	"MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification",
-	"MixedInstancesPolicy.LaunchTemplate.Overrides.InstanceType",
-	"MixedInstancesPolicy.LaunchTemplate.Overrides.LaunchTemplateSpecification",
-	"MixedInstancesPolicy.LaunchTemplate.Overrides.WeightedCapacity",
+}, policyMembers("MixedInstancesPolicy")...)
+
+// policyMembers are the modelled members of a mixed instances policy, wherever a call has one.
+func policyMembers(at string) []string {
+	members := []string{
+		"LaunchTemplate.LaunchTemplateSpecification",
+		"LaunchTemplate.Overrides.InstanceType",
+		"LaunchTemplate.Overrides.LaunchTemplateSpecification",
+		"LaunchTemplate.Overrides.WeightedCapacity",
+		"LaunchTemplate.Overrides.InstanceRequirements.VCpuCount",
+		"LaunchTemplate.Overrides.InstanceRequirements.MemoryMiB",
+		"LaunchTemplate.Overrides.InstanceRequirements.AllowedInstanceTypes",
+		"InstancesDistribution.OnDemandAllocationStrategy",
+		"InstancesDistribution.OnDemandBaseCapacity",
+		"InstancesDistribution.OnDemandPercentageAboveBaseCapacity",
+		"InstancesDistribution.SpotAllocationStrategy",
+		"InstancesDistribution.SpotInstancePools",
+		"InstancesDistribution.SpotMaxPrice",
+	}
+	for i := range members {
+		members[i] = at + "." + members[i]
+	}
+	return members
 }
 
 // autoScalingGroup is guarded by Server.mu.
@@ -37,6 +57,12 @@ type autoScalingGroup struct {
 	template  *types.LaunchTemplateSpecification
 	policy    *types.MixedInstancesPolicy
 	instances []GroupInstance
+	// refreshes and activities are in the order of their starts.
+	refreshes  []*instanceRefresh
+	activities []scalingActivity
+	// failure is why its next launches fail, and failures how many of them; by it none fails.
+	failure  string
+	failures int
 }
 
 // GroupInstance is an instance of an Auto Scaling group and the version of the launch template that it was
@@ -45,6 +71,10 @@ type GroupInstance struct {
 	ID         string
 	TemplateID string
 	Version    int64
+	// State is its lifecycle state; InService if empty.
+	State string
+	// Unhealthy is what the group's health checks say.
+	Unhealthy bool
 }
 
 // AddGroupInstance puts an instance into a group of the server's own Region; it returns false if there is no such
@@ -127,6 +157,10 @@ func (s *Server) updateAutoScalingGroup(region string, in *autoscaling.UpdateAut
 	if in.VPCZoneIdentifier != nil {
 		changed.subnets = *in.VPCZoneIdentifier
 	}
+	if running := s.activeRefresh(found); running != nil && running.desired != nil && (in.LaunchTemplate != nil || in.MixedInstancesPolicy != nil) {
+		return nil, refused("ValidationError", "An active instance refresh with a desired configuration exists. All configuration options derived "+
+			"from the desired configuration are not available for update while the instance refresh is active.")
+	}
 	if err := s.launchBy(&changed, in.LaunchTemplate, in.MixedInstancesPolicy); err != nil {
 		return nil, err
 	}
@@ -185,8 +219,16 @@ func (s *Server) launchBy(group *autoScalingGroup, template *types.LaunchTemplat
 		}
 		whole.Overrides = append(whole.Overrides, override)
 	}
-	group.template, group.policy = nil, &types.MixedInstancesPolicy{LaunchTemplate: whole}
+	group.template, group.policy = nil, &types.MixedInstancesPolicy{LaunchTemplate: whole, InstancesDistribution: distributionOf(group.policy, policy)}
 	return nil
+}
+
+// distributionOf is the given one, or the one that there is: what an update leaves out stays.
+func distributionOf(before, given *types.MixedInstancesPolicy) *types.InstancesDistribution {
+	if given.InstancesDistribution == nil && before != nil {
+		return before.InstancesDistribution
+	}
+	return given.InstancesDistribution
 }
 
 // wholeSpecification checks that template and version exist, and adds whichever of id and name is not said.
@@ -214,6 +256,7 @@ func (s *Server) describeAutoScalingGroups(region string, in *autoscaling.Descri
 	var chosen []groupAnswer
 	for _, one := range s.groups {
 		if one.region == region && (len(in.AutoScalingGroupNames) == 0 || slices.Contains(in.AutoScalingGroupNames, one.name)) {
+			s.stepRefreshes(one)
 			chosen = append(chosen, s.describeGroup(one))
 		}
 	}
@@ -238,16 +281,7 @@ func (s *Server) describeGroup(group *autoScalingGroup) groupAnswer {
 		Subnets:         group.subnets,
 		Template:        specification(group.template),
 	}
-	if group.policy != nil {
-		described.Policy = &policyAnswer{Template: *specification(group.policy.LaunchTemplate.LaunchTemplateSpecification)}
-		for _, override := range group.policy.LaunchTemplate.Overrides {
-			described.Policy.Overrides = append(described.Policy.Overrides, overrideAnswer{
-				InstanceType:     override.InstanceType,
-				WeightedCapacity: override.WeightedCapacity,
-				Template:         specification(override.LaunchTemplateSpecification),
-			})
-		}
-	}
+	described.Policy = policyOf(group.policy)
 	for _, instance := range group.instances {
 		described.Instances = append(described.Instances, s.describeInstance(group, instance))
 	}
@@ -263,5 +297,10 @@ func (s *Server) describeInstance(group *autoScalingGroup, instance GroupInstanc
 	if template, err := s.template(group.region, &instance.TemplateID, nil); err == nil {
 		launched.Name = &template.name
 	}
-	return instanceAnswer{ID: instance.ID, Zone: zone, HealthStatus: "Healthy", LifecycleState: "InService", Template: launched}
+	health := "Healthy"
+	if instance.Unhealthy {
+		health = "Unhealthy"
+	}
+	state := cmp.Or(instance.State, string(types.LifecycleStateInService))
+	return instanceAnswer{ID: instance.ID, Zone: zone, HealthStatus: health, LifecycleState: state, Template: launched}
 }

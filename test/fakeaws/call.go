@@ -139,7 +139,7 @@ func (s *Server) carryOut(call action, r *http.Request, body []byte) (answer, er
 // identify finds the action that a request asks for.
 func (s *Server) identify(r *http.Request, body []byte) (action, error) {
 	switch protocolOf(r) {
-	case restJSON:
+	case restJSON, restMessage:
 		return identifyREST(r)
 	case awsJSON:
 		return identifyJSON(r)
@@ -164,8 +164,11 @@ func (s *Server) callerARN() string {
 }
 
 func protocolOf(r *http.Request) protocol {
-	if strings.HasPrefix(r.URL.Path, "/snapshots") {
+	if strings.HasPrefix(r.URL.Path, "/snapshots") || strings.HasPrefix(r.URL.Path, "/v1/") {
 		return restJSON
+	}
+	if strings.HasPrefix(r.URL.Path, "/clusters/") {
+		return restMessage
 	}
 	if r.Header.Get(targetHeader) != "" {
 		return awsJSON

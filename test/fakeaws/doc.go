@@ -91,8 +91,8 @@
 //	GetCallerIdentity needs no permission                       documented: API_GetCallerIdentity
 //	Signature Version 4 is verified, its time is not            documented; skipping the time suits fake clocks
 //
-// Beside snapshots there is what names, publishes, protects and pulls them: launch templates and Auto Scaling groups,
-// SSM parameters, KMS keys, tokens of ECR. The services that speak awsJson 1.1 must send what the SDK would write of
+// Beside snapshots there is what names, publishes, protects and pulls them: launch templates, Auto Scaling groups and
+// Batch's compute environments, SSM parameters, KMS keys, tokens of ECR. The services that speak awsJson 1.1 must send what the SDK would write of
 // what was understood. Of a call that has more members than are modelled, the table of actions names those that are.
 //
 //	behaviour                                                   known from
@@ -160,5 +160,22 @@
 //	a group with instances: ResourceInUse, unless forced        documented: API_DeleteAutoScalingGroup
 //	instances name the version they were launched with          documented: API_Instance
 //	pages of 1 to 100, of 50 by default                         documented: API_DescribeAutoScalingGroups
+//	Batch: one code for refusals, ClientException               documented: API_UpdateComputeEnvironment; each text is assumed
+//	an absent environment: not listed, not updated              documented: API_DescribeComputeEnvironments; moto agrees
+//	pages of 1 to 100, of 100 by default, and up to 100 names   documented: API_DescribeComputeEnvironments; the default is assumed
+//	another launch template replaces all instances, UPDATING    documented: infrastructure-updates
+//	what the answer describes meanwhile is the new one          assumed
+//	an equal template, a size or a state replaces none          documented: scaling-updates; that it is at once is assumed
+//	what an update leaves out of a launch template is gone      documented for overrides: API_LaunchTemplateSpecification; else assumed
+//	$Latest and $Default are looked up at that, never else      documented: API_LaunchTemplateSpecification
+//	it needs the service-linked role, and not BEST_FIT          documented: infrastructure-updates
+//	no strategy is BEST_FIT                                     documented: API_ComputeResource
+//	Fargate takes no launch template                            measured: aws-cdk issue 27054
+//	no update and no deletion while an update runs              measured for deletions: terraform-provider-aws; for updates assumed
+//	what cannot be launched makes it INVALID, CLIENT_ERROR      measured: aws-cdk issue 6427; for templates, snapshots assumed
+//	and only if there are to be instances                       assumed
+//	an update makes an invalid one valid again                  documented: invalid_compute_environment
+//	up to 10 overrides, each with a template and types          documented: API_LaunchTemplateSpecificationOverride
+//	only a disabled environment is deleted                      documented: API_DeleteComputeEnvironment
 //	an error has its code in __type (awsJson 1.1)               documented: smithy.io, AWS JSON 1.1 protocol
 package fakeaws

@@ -14,9 +14,11 @@ type protocol string
 // The protocols, by their names at https://smithy.io/2.0/aws/protocols/index.html
 const (
 	restJSON protocol = "restJson1"
-	awsJSON  protocol = "awsJson1_1"
-	ec2Query protocol = "ec2Query"
-	awsQuery protocol = "awsQuery"
+	// restMessage has the same name; the members of its errors begin with a small letter, and not those of EBS.
+	restMessage protocol = "restJson1, message"
+	awsJSON     protocol = "awsJson1_1"
+	ec2Query    protocol = "ec2Query"
+	awsQuery    protocol = "awsQuery"
 )
 
 // apiError is a refusal as AWS writes it.
@@ -46,34 +48,39 @@ func ec2Error(code, format string, args ...any) *apiError {
 // A common failure has a status and a code of its own in every protocol.
 var (
 	denied = failure{
-		restJSON: {http.StatusForbidden, "AccessDeniedException"},
-		awsJSON:  {http.StatusBadRequest, "AccessDeniedException"},
-		ec2Query: {http.StatusForbidden, "UnauthorizedOperation"},
-		awsQuery: {http.StatusForbidden, "AccessDenied"},
+		restJSON:    {http.StatusForbidden, "AccessDeniedException"},
+		restMessage: {http.StatusForbidden, "AccessDeniedException"},
+		awsJSON:     {http.StatusBadRequest, "AccessDeniedException"},
+		ec2Query:    {http.StatusForbidden, "UnauthorizedOperation"},
+		awsQuery:    {http.StatusForbidden, "AccessDenied"},
 	}
 	throttled = failure{
-		restJSON: {http.StatusBadRequest, "RequestThrottledException"},
-		awsJSON:  {http.StatusBadRequest, "ThrottlingException"},
-		ec2Query: {http.StatusServiceUnavailable, "RequestLimitExceeded"},
-		awsQuery: {http.StatusBadRequest, "Throttling"},
+		restJSON:    {http.StatusBadRequest, "RequestThrottledException"},
+		restMessage: {http.StatusTooManyRequests, "ThrottlingException"},
+		awsJSON:     {http.StatusBadRequest, "ThrottlingException"},
+		ec2Query:    {http.StatusServiceUnavailable, "RequestLimitExceeded"},
+		awsQuery:    {http.StatusBadRequest, "Throttling"},
 	}
 	failed = failure{
-		restJSON: {http.StatusInternalServerError, "InternalServerException"},
-		awsJSON:  {http.StatusInternalServerError, "InternalServerError"},
-		ec2Query: {http.StatusInternalServerError, "InternalError"},
-		awsQuery: {http.StatusInternalServerError, "InternalFailure"},
+		restJSON:    {http.StatusInternalServerError, "InternalServerException"},
+		restMessage: {http.StatusInternalServerError, "ServerException"},
+		awsJSON:     {http.StatusInternalServerError, "InternalServerError"},
+		ec2Query:    {http.StatusInternalServerError, "InternalError"},
+		awsQuery:    {http.StatusInternalServerError, "InternalFailure"},
 	}
 	unauthenticated = failure{
-		restJSON: {http.StatusForbidden, "UnrecognizedClientException"},
-		awsJSON:  {http.StatusBadRequest, "UnrecognizedClientException"},
-		ec2Query: {http.StatusUnauthorized, "AuthFailure"},
-		awsQuery: {http.StatusForbidden, "InvalidClientTokenId"},
+		restJSON:    {http.StatusForbidden, "UnrecognizedClientException"},
+		restMessage: {http.StatusForbidden, "UnrecognizedClientException"},
+		awsJSON:     {http.StatusBadRequest, "UnrecognizedClientException"},
+		ec2Query:    {http.StatusUnauthorized, "AuthFailure"},
+		awsQuery:    {http.StatusForbidden, "InvalidClientTokenId"},
 	}
 	wronglySigned = failure{
-		restJSON: {http.StatusForbidden, "InvalidSignatureException"},
-		awsJSON:  {http.StatusBadRequest, "InvalidSignatureException"},
-		ec2Query: {http.StatusForbidden, "SignatureDoesNotMatch"},
-		awsQuery: {http.StatusForbidden, "SignatureDoesNotMatch"},
+		restJSON:    {http.StatusForbidden, "InvalidSignatureException"},
+		restMessage: {http.StatusForbidden, "InvalidSignatureException"},
+		awsJSON:     {http.StatusBadRequest, "InvalidSignatureException"},
+		ec2Query:    {http.StatusForbidden, "SignatureDoesNotMatch"},
+		awsQuery:    {http.StatusForbidden, "SignatureDoesNotMatch"},
 	}
 )
 
@@ -98,6 +105,11 @@ func (p protocol) write(w http.ResponseWriter, e *apiError) {
 		}
 		// A map of strings always encodes.
 		body, _ = json.Marshal(fields)
+	case restMessage:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Amzn-ErrorType", e.code)
+		// A map of strings always encodes.
+		body, _ = json.Marshal(map[string]string{"message": e.message})
 	case awsJSON:
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		// A map of strings always encodes.

@@ -22,10 +22,14 @@ const imageOwner = "602401143452"
 
 var imageID = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
-// Image is an AMI of Amazon's that everybody may launch.
+// Image is an AMI that everybody may launch.
 type Image struct {
 	// ID is like "ami-0123456789abcdef0".
 	ID string
+	// Name and Description are what its maker calls it.
+	Name, Description string
+	// Owner is the account that made it; Amazon's own by default, which alone has an alias.
+	Owner string
 	// Region defaults to the server's.
 	Region string
 	// Architecture is EC2's word for it: "x86_64" or "arm64".
@@ -48,7 +52,10 @@ type describeImagesAnswer struct {
 type imageAnswer struct {
 	ID           string              `xml:"imageId"`
 	State        string              `xml:"imageState"`
+	Name         string              `xml:"name,omitempty"`
+	Description  string              `xml:"description,omitempty"`
 	Owner        string              `xml:"imageOwnerId"`
+	OwnerAlias   string              `xml:"imageOwnerAlias,omitempty"`
 	Public       bool                `xml:"isPublic"`
 	Architecture string              `xml:"architecture"`
 	Type         string              `xml:"imageType"`
@@ -127,8 +134,11 @@ func (s *Server) checkImagesInput(region string, in *ec2.DescribeImagesInput) er
 
 func describeImage(one Image) imageAnswer {
 	described := imageAnswer{
-		ID: one.ID, State: "available", Owner: imageOwner, Public: true, Architecture: one.Architecture, Type: "machine",
-		RootDevice: one.RootDevice,
+		ID: one.ID, State: "available", Name: one.Name, Description: one.Description, Owner: one.Owner, Public: true,
+		Architecture: one.Architecture, Type: "machine", RootDevice: one.RootDevice,
+	}
+	if one.Owner == "" {
+		described.Owner, described.OwnerAlias = imageOwner, "amazon"
 	}
 	for _, name := range slices.Sorted(maps.Keys(one.Volumes)) {
 		device := imageDeviceAnswer{Name: name, VirtualName: "ephemeral0"}

@@ -61,6 +61,12 @@ var queryActions = func() map[string]action {
 		queryAction(autoScalingAPI, "DeleteAutoScalingGroup", scalingProbe.DeleteAutoScalingGroup, (*Server).deleteAutoScalingGroup),
 		queryAction(autoScalingAPI, "DescribeAutoScalingGroups", scalingProbe.DescribeAutoScalingGroups, (*Server).describeAutoScalingGroups,
 			"AutoScalingGroupNames", "MaxRecords", "NextToken"),
+		queryAction(autoScalingAPI, "StartInstanceRefresh", scalingProbe.StartInstanceRefresh, (*Server).startInstanceRefresh, refreshMembers...),
+		queryAction(autoScalingAPI, "DescribeInstanceRefreshes", scalingProbe.DescribeInstanceRefreshes, (*Server).describeInstanceRefreshes),
+		queryAction(autoScalingAPI, "CancelInstanceRefresh", scalingProbe.CancelInstanceRefresh, (*Server).cancelInstanceRefresh, "AutoScalingGroupName"),
+		queryAction(autoScalingAPI, "RollbackInstanceRefresh", scalingProbe.RollbackInstanceRefresh, (*Server).rollbackInstanceRefresh),
+		queryAction(autoScalingAPI, "DescribeScalingActivities", scalingProbe.DescribeScalingActivities, (*Server).describeScalingActivities,
+			"AutoScalingGroupName", "Filters", "MaxRecords", "NextToken"),
 		queryAction(stsAPI, "GetCallerIdentity", stsProbe.GetCallerIdentity, (*Server).getCallerIdentity),
 	} {
 		actions[a.name] = a

@@ -18,14 +18,16 @@ import (
 
 var ebsAPI = api{protocol: restJSON, service: "ebs"}
 
-// restActions are all calls of the EBS direct API.
-var restActions = []restRoute{
-	restAction[ebs.StartSnapshotInput](schemas.StartSnapshot, schemas.StartSnapshotRequest, (*Server).startSnapshot),
-	restAction[ebs.PutSnapshotBlockInput](schemas.PutSnapshotBlock, schemas.PutSnapshotBlockRequest, (*Server).putSnapshotBlock),
-	restAction[ebs.CompleteSnapshotInput](schemas.CompleteSnapshot, schemas.CompleteSnapshotRequest, (*Server).completeSnapshot),
-	restAction[ebs.ListSnapshotBlocksInput](schemas.ListSnapshotBlocks, schemas.ListSnapshotBlocksRequest, (*Server).listSnapshotBlocks),
-	restAction[ebs.ListChangedBlocksInput](schemas.ListChangedBlocks, schemas.ListChangedBlocksRequest, (*Server).listChangedBlocks),
-	restAction[ebs.GetSnapshotBlockInput](schemas.GetSnapshotBlock, schemas.GetSnapshotBlockRequest, (*Server).getSnapshotBlock),
+// restActions are all calls of the EBS direct API, and those that are modelled of other services.
+var restActions = slices.Concat(ebsActions, eksActions)
+
+var ebsActions = []restRoute{
+	restAction[ebs.StartSnapshotInput](ebsAPI, schemas.StartSnapshot, schemas.StartSnapshotRequest, (*Server).startSnapshot),
+	restAction[ebs.PutSnapshotBlockInput](ebsAPI, schemas.PutSnapshotBlock, schemas.PutSnapshotBlockRequest, (*Server).putSnapshotBlock),
+	restAction[ebs.CompleteSnapshotInput](ebsAPI, schemas.CompleteSnapshot, schemas.CompleteSnapshotRequest, (*Server).completeSnapshot),
+	restAction[ebs.ListSnapshotBlocksInput](ebsAPI, schemas.ListSnapshotBlocks, schemas.ListSnapshotBlocksRequest, (*Server).listSnapshotBlocks),
+	restAction[ebs.ListChangedBlocksInput](ebsAPI, schemas.ListChangedBlocks, schemas.ListChangedBlocksRequest, (*Server).listChangedBlocks),
+	restAction[ebs.GetSnapshotBlockInput](ebsAPI, schemas.GetSnapshotBlock, schemas.GetSnapshotBlockRequest, (*Server).getSnapshotBlock),
 }
 
 type restRoute struct {
@@ -36,7 +38,7 @@ type restRoute struct {
 }
 
 func identifyREST(r *http.Request) (action, error) {
-	for _, route := range restActions {
+	for _, route := range slices.Concat(restActions, batchActions) {
 		if _, ok := route.labels(r); ok {
 			return route.action, nil
 		}
@@ -66,13 +68,13 @@ func (route restRoute) labels(r *http.Request) (map[string]string, bool) {
 }
 
 // restAction models one call, with the SDK's schema saying where its parameters are.
-func restAction[In any](operation, input *smithy.Schema, serve func(s *Server, region string, in *In, body []byte) (answer, error)) restRoute {
+func restAction[In any](of api, operation, input *smithy.Schema, serve func(s *Server, region string, in *In, body []byte) (answer, error)) restRoute {
 	binding, ok := smithy.SchemaTrait[*traits.HTTP](operation)
 	if !ok {
 		panic("fakeaws: the SDK has no HTTP binding of " + operation.ID().String())
 	}
 	route := restRoute{method: binding.Method, path: strings.Split(binding.URI, "/")}
-	route.action = action{api: ebsAPI, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
+	route.action = action{api: of, name: operation.ID().Name, serve: func(s *Server, r *http.Request, body []byte) (answer, error) {
 		decoded := new(In)
 		decoding := restDecoder{request: r, body: body, input: reflect.ValueOf(decoded).Elem()}
 		decoding.labels, _ = route.labels(r)
@@ -152,7 +154,7 @@ func (d *restDecoder) decodeBody(members map[string]bool) error {
 		}
 		strict := json.NewDecoder(bytes.NewReader(raw))
 		strict.DisallowUnknownFields()
-		if err := strict.Decode(d.input.FieldByName(name).Addr().Interface()); err != nil {
+		if err := strict.Decode(d.field(name).Addr().Interface()); err != nil {
 			return unmodelled("body member %s: %v", name, err)
 		}
 	}
@@ -161,7 +163,7 @@ func (d *restDecoder) decodeBody(members map[string]bool) error {
 
 // set sets a member outside of the body; its type decides how the text is read.
 func (d *restDecoder) set(name, text string) error {
-	field := d.input.FieldByName(name)
+	field := d.field(name)
 	kind := field.Type()
 	if kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
@@ -175,6 +177,11 @@ func (d *restDecoder) set(name, text string) error {
 		return validation("INVALID_PARAMETER_VALUE", "%s %q is no valid %s", name, text, kind)
 	}
 	return nil
+}
+
+// field returns the input's field for a member, whose name need not begin as Go's does.
+func (d *restDecoder) field(name string) reflect.Value {
+	return d.input.FieldByName(strings.ToUpper(name[:1]) + name[1:])
 }
 
 func jsonAnswer(fields map[string]any) (answer, error) {

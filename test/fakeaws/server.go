@@ -39,6 +39,12 @@ type Options struct {
 	CopyFor time.Duration
 	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
 	RestoreStep time.Duration
+	// ComputeEnvironmentFor is how long a compute environment stays creating, and updating when its instances are replaced.
+	ComputeEnvironmentFor time.Duration
+	// NodeGroupUpdateFor is how long EKS takes to update a node group; by default it is done when it is looked at.
+	NodeGroupUpdateFor time.Duration
+	// RefreshStep is how long an instance refresh takes to begin, to replace an instance, and to end.
+	RefreshStep time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -78,14 +84,21 @@ type Server struct {
 	templatesMade int
 	images        []Image
 	groups        []*autoScalingGroup
-	remembered    map[string]remembered
-	started       int
-	tokens        map[string]startedBy
-	faults        []*Fault
-	unmodelled    []string
-	calls         map[string]int
-	inFlight      map[string]int
-	mostAtOnce    map[string]int
+	// environments are Batch's, in the order of their creation.
+	environments     []*computeEnvironment
+	environmentsMade int
+	nodeGroups       []*nodeGroup
+	// launched counts the instances that groups launched, refreshed the instance refreshes, and tried the scaling
+	// activities.
+	launched, refreshed, tried int
+	remembered                 map[string]remembered
+	started                    int
+	tokens                     map[string]startedBy
+	faults                     []*Fault
+	unmodelled                 []string
+	calls                      map[string]int
+	inFlight                   map[string]int
+	mostAtOnce                 map[string]int
 	// unused are connections that no request came over yet.
 	unused map[net.Conn]bool
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
 )
 
 // mapping is one entry of spec.blockDeviceMappings, as it is in JSON.
@@ -64,7 +63,7 @@ func (o *observation) planInPlace(b *v1alpha1.NodeClassBinding, snapshot binding
 	if known.hasWritten(device.Name, current) {
 		own = known.former[device.Name]
 	} else {
-		known = known.taking(amifamily.Of(o.class), devices, device.Name,
+		known = known.taking(familyOf(o.class), devices, device.Name,
 			b.Status.AppliedSnapshotID, b.Status.LastKnownGoodSnapshotID, b.Status.RejectedSnapshotID, snapshot.ID)
 	}
 	wanted, problem := desired(o.class.GetName(), current, own, device, snapshot)
@@ -105,7 +104,7 @@ func completeDevices(class *unstructured.Unstructured) []any {
 	if devices := devicesOf(class); len(devices) > 0 {
 		return devices
 	}
-	return amifamily.DefaultDevices(amifamily.Of(class))
+	return defaultDevices(familyOf(class))
 }
 
 func nameOf(device any) string {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 )
 
 // record is what Larder notes on a class, in two annotations that are written together with the devices: so it is never

@@ -8,7 +8,6 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
 )
 
 // PlanWithout implements binding.Observation. In place the record goes with the device: what a later Plan finds then is
@@ -53,10 +52,10 @@ func (o *observation) planRestore(b *v1alpha1.NodeClassBinding, plan *binding.Pl
 	next := devices
 	leaves := ends && b.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave
 	if !leaves && known.hasWritten(name, find(devices, name)) {
-		next = restoreDevice(amifamily.Of(o.class), devices, name, known)
+		next = restoreDevice(familyOf(o.class), devices, name, known)
 	}
 	left := known.without(name)
-	if left.isOnlyMark(amifamily.Of(o.class)) {
+	if left.isOnlyMark(familyOf(o.class)) {
 		left = record{}
 	}
 	w := &write{verb: giveBack, class: o.class, devices: next, record: left, releases: ends && left.isEmpty()}
@@ -99,10 +98,10 @@ func (o *observation) unreadable() *binding.Problem {
 func restoreDevice(family string, devices []any, name string, known record) []any {
 	original := known.former[name]
 	if original == nil && known.hadNoList(family) {
-		original = find(amifamily.DefaultDevices(family), name)
+		original = find(defaultDevices(family), name)
 	}
 	next := replace(devices, name, retuned(find(devices, name), original))
-	if known.hadNoList(family) && reflect.DeepEqual(next, amifamily.DefaultDevices(family)) {
+	if known.hadNoList(family) && reflect.DeepEqual(next, defaultDevices(family)) {
 		return nil
 	}
 	return next

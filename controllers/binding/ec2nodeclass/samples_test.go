@@ -18,7 +18,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
-	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/amifamily"
+	"github.com/larder-dev/larder/controllers/binding/amifamily"
 	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/test/karpenter"
 )
@@ -127,7 +127,7 @@ func amisOf(t *testing.T, class *unstructured.Unstructured) []ami.Image {
 	t.Helper()
 	var images []ami.Image
 	for _, id := range imagesOf(class) {
-		images = append(images, ami.Image{ID: id, RootDevice: "/dev/xvda", RootGiB: rootGiB[amifamily.Of(class)]})
+		images = append(images, ami.Image{ID: id, RootDevice: "/dev/xvda", RootGiB: rootGiB[familyOf(class)]})
 	}
 	if len(images) == 0 {
 		t.Fatalf("EC2NodeClass %s has no AMIs", class.GetName())

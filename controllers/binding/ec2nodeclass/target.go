@@ -20,6 +20,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/internal/aws/ami"
 )
 
@@ -51,7 +52,7 @@ type Target struct {
 	// Cache has the NodeClaims and NodePools that are watched. Passes come with every node, and a cluster has thousands.
 	Cache client.Reader
 	// Images says what the AMIs of a class need.
-	Images Images
+	Images preflight.Images
 }
 
 // observation is the class that a binding names, the one derived from it, and what runs on the one that nodes launch
@@ -129,7 +130,7 @@ func (t *Target) observe(ctx context.Context, b *v1alpha1.NodeClassBinding, node
 		return o, nil
 	}
 	if o.class != nil {
-		o.images, o.imageWarnings = t.readImages(ctx, o.class)
+		o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, Kind+" "+o.class.GetName(), imagesOf(o.class))
 	}
 	launching := o.class
 	if derives(b) {

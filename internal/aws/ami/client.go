@@ -21,6 +21,9 @@ const (
 	remembered = time.Hour
 	// idsPerCall is the most values of a filter: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
 	idsPerCall = 200
+	// ownedByAmazon is the owner alias of AMIs that Amazon made:
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html
+	ownedByAmazon = "amazon"
 )
 
 // Image is what EC2 says of an AMI.
@@ -32,6 +35,12 @@ type Image struct {
 	// RootGiB is the size of the root device's snapshot, below which no instance starts; 0 for an AMI whose root is not on
 	// EBS.
 	RootGiB int64
+	// Name and Description are what its maker calls it.
+	Name, Description string
+	// Architecture is that of its instances by the words of container images: "amd64" or "arm64"; empty for another one.
+	Architecture string
+	// Amazon tells that Amazon made it, whoever asks.
+	Amazon bool
 }
 
 // Client describes the AMIs of one Region. It is safe for concurrent use.
@@ -91,6 +100,9 @@ func read(image types.Image) Image {
 	described := Image{
 		ID:         aws.ToString(image.ImageId),
 		RootDevice: aws.ToString(image.RootDeviceName),
+		Name:       aws.ToString(image.Name), Description: aws.ToString(image.Description),
+		Architecture: architectureOf(image.Architecture),
+		Amazon:       aws.ToString(image.ImageOwnerAlias) == ownedByAmazon,
 	}
 	for _, device := range image.BlockDeviceMappings {
 		if device.Ebs != nil && aws.ToString(device.DeviceName) == described.RootDevice {
@@ -98,6 +110,17 @@ func read(image types.Image) Image {
 		}
 	}
 	return described
+}
+
+func architectureOf(architecture types.ArchitectureValues) string {
+	switch architecture {
+	case types.ArchitectureValuesX8664:
+		return "amd64"
+	case types.ArchitectureValuesArm64:
+		return "arm64"
+	default:
+		return ""
+	}
 }
 
 // remembered returns what is known of the AMIs, and the ids of the others, each once.

@@ -16,6 +16,7 @@ import (
 const (
 	intel, arm  = "ami-11111111111111111", "ami-22222222222222222"
 	diskless    = "ami-33333333333333333"
+	own, i386   = "ami-66666666666666666", "ami-77777777777777777"
 	absent, old = "ami-44444444444444444", "ami-55555555555555555"
 )
 
@@ -25,7 +26,9 @@ func newRegion(t *testing.T, options fakeaws.Options) (*fakeaws.Server, *ami.Cli
 		{ID: intel, Architecture: "x86_64", RootDevice: "/dev/xvda", Volumes: map[string]int64{"/dev/xvda": 2, "/dev/xvdb": 20}},
 		{ID: arm, Architecture: "arm64", RootDevice: "/dev/sda1", Volumes: map[string]int64{"/dev/sda1": 8}},
 		{ID: diskless, Architecture: "x86_64", RootDevice: "/dev/xvda", Volumes: map[string]int64{"/dev/xvda": 0, "/dev/xvdb": 20}},
-		{ID: old, Architecture: "x86_64", Deprecated: true},
+		{ID: old, Architecture: "x86_64", Deprecated: true, Name: "amazon-eks-node-1.29-v20240415", Description: "for Kubernetes"},
+		{ID: own, Architecture: "arm64", Owner: "111122223333", Name: "golden"},
+		{ID: i386, Architecture: "i386"},
 	} {
 		server.AddImage(image)
 	}
@@ -39,10 +42,12 @@ func TestDescribe(t *testing.T) {
 		ids    []string
 		want   []ami.Image
 	}{
-		"two":                 {"sorted, and each once", []string{arm, intel, arm}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2}, {ID: arm, RootDevice: "/dev/sda1", RootGiB: 8}}},
-		"an absent one":       {"the others are there", []string{absent, intel}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2}}},
-		"a deprecated one":    {"nodes launch from it", []string{old}, []ami.Image{{ID: old}}},
-		"a root not on EBS":   {"it has no size that could be too small", []string{diskless}, []ami.Image{{ID: diskless, RootDevice: "/dev/xvda"}}},
+		"two":                 {"sorted, and each once", []string{arm, intel, arm}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2, Architecture: "amd64", Amazon: true}, {ID: arm, RootDevice: "/dev/sda1", RootGiB: 8, Architecture: "arm64", Amazon: true}}},
+		"an absent one":       {"the others are there", []string{absent, intel}, []ami.Image{{ID: intel, RootDevice: "/dev/xvda", RootGiB: 2, Architecture: "amd64", Amazon: true}}},
+		"a deprecated one":    {"nodes launch from it", []string{old}, []ami.Image{{ID: old, Name: "amazon-eks-node-1.29-v20240415", Description: "for Kubernetes", Architecture: "amd64", Amazon: true}}},
+		"a root not on EBS":   {"it has no size that could be too small", []string{diskless}, []ami.Image{{ID: diskless, RootDevice: "/dev/xvda", Architecture: "amd64", Amazon: true}}},
+		"one of one's own":    {"it has no alias", []string{own}, []ami.Image{{ID: own, Name: "golden", Architecture: "arm64"}}},
+		"an old architecture": {"no container image is for it", []string{i386}, []ami.Image{{ID: i386, Amazon: true}}},
 		"nothing at all":      {"that takes no call", nil, nil},
 		"nothing that exists": {"that is no error", []string{absent}, nil},
 	}

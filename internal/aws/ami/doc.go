@@ -1,2 +1,2 @@
-// Package ami tells what AMIs need of an instance's block devices.
+// Package ami tells what AMIs are, and what they need of an instance's block devices.
 package ami
