@@ -19,7 +19,7 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, groupRows, eksRows)
+	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows, eksRows)
 }
 
 func TestRows(t *testing.T) {

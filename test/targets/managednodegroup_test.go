@@ -282,7 +282,7 @@ func TestNodeGroupDegradesOnTrial(t *testing.T) {
 	w.wantDevices("back", w.boots(first))
 }
 
-// TestNodeGroupOfSomebodyElse has Terraform put its own version back.
+// TestNodeGroupTakenBack has Terraform put its own version back.
 func TestNodeGroupTakenBack(t *testing.T) {
 	w := newGroupWorld(t, nil)
 	first := w.bind()
@@ -294,7 +294,7 @@ func TestNodeGroupTakenBack(t *testing.T) {
 	}
 	w.Settle("web")
 	w.wantDevices("written again", w.boots(first))
-	w.wantUpdates("by a new version", "2 Successful", "1 Successful", "3 Successful")
+	w.wantUpdates("by the version that is newer still", "2 Successful", "1 Successful", "2 Successful")
 }
 
 // update is somebody else's.
