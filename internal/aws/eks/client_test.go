@@ -58,7 +58,7 @@ func (w *world) asked(version int64, token string) eks.VersionUpdate {
 }
 
 func (w *world) update(asked eks.VersionUpdate) eks.Update {
-	w.T.Helper()
+	w.Helper()
 	begun, err := w.UpdateVersion(w.Context(), asked)
 	if err != nil {
 		w.Fatal(err)
@@ -67,7 +67,7 @@ func (w *world) update(asked eks.VersionUpdate) eks.Update {
 }
 
 func (w *world) updates() []eks.Update {
-	w.T.Helper()
+	w.Helper()
 	all, err := w.Updates(w.Context(), "prod", "web")
 	if err != nil {
 		w.Fatal(err)
