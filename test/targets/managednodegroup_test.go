@@ -193,7 +193,7 @@ func TestNodeGroupProgress(t *testing.T) {
 		t.Errorf("applied %q", b.Status.AppliedSnapshotID)
 	}
 	b = w.Pass("web")
-	w.Expect("while EKS is at work", b, map[string]string{"Applied": "True Applied", "RolledOut": "False NodesOutdated"})
+	w.Expect("while EKS is at work", b, map[string]string{"Applied": "True Applied", "RolledOut": "False UpdateInProgress"})
 	if b.Status.LastKnownGoodProven {
 		t.Error("proven before EKS is done")
 	}
@@ -261,6 +261,28 @@ func TestNodeGroupFirstUpdateFails(t *testing.T) {
 	w.Settle("web")
 	w.wantUpdates("once", "2 Failed")
 	w.wantDevices("EKS went back", w.boots(""))
+}
+
+// TestNodeGroupRestorationFails has EKS not give the device back: that is not tried again by itself, and the binding waits.
+func TestNodeGroupRestorationFails(t *testing.T) {
+	w := newGroupWorld(t, nil)
+	w.bind()
+	w.AWS.FailNextUpdate("prod", "web", fakeaws.NodeGroupIssue{Code: "PodEvictionFailure", Message: "Reached max retries"})
+	w.Unbind("web")
+	b := w.SettleUntil("web", "it waits for a person", targets.Is("Applied", "Unknown UpdateFailed"))
+	const told = "the deletion waits, and with it the restoration of /dev/xvdb of EKS node group prod/web, since the last attempt at it failed, " +
+		"and none is made by itself: EKS could not update EKS node group prod/web to version 3 of launch template "
+	if got := targets.Message(b, "Applied"); !strings.HasPrefix(got, told) {
+		t.Errorf("told %s", got)
+	}
+	w.Settle("web")
+	w.wantUpdates("once", "2 Successful", "3 Failed")
+	w.Ask("web", "now")
+	if b := w.Settle("web"); b != nil {
+		t.Errorf("the binding stays: %+v", b.Status)
+	}
+	w.wantUpdates("asked again", "2 Successful", "3 Failed", "3 Successful")
+	w.wantDevices("given back", w.boots(""))
 }
 
 // TestNodeGroupDegradesOnTrial has the group fall ill after the update: the former devices come back in a new version.
