@@ -71,10 +71,8 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 		return plan
 	}
 	w := o.change(b, step, change{restores: true})
-	o.fill(b, &plan, w, now)
-	if w != nil {
-		w.prune = o.history.Prunable(b.UID, o.needed(step.Number)...)
-	}
+	o.fill(b, &plan, w, now) // what is left of other versions is no reason to write
+	w.prune = o.prunableAfter(b, w)
 	return plan
 }
 
