@@ -232,3 +232,90 @@ func TestLaunchTemplateByItself(t *testing.T) {
 		t.Errorf("versions (-want +got):\n%s", diff)
 	}
 }
+
+// promised is what holds of the hosts' template and group once a story is over, however often the operator ended.
+func (h *hosts) promised(made int) {
+	h.Helper()
+	for number, line := range h.versions() {
+		if !strings.HasPrefix(line, "ami-0123456789abcdef0 /dev/xvda:8: /dev/xvdb:") {
+			h.Errorf("version %d lost a device: %s", number, line)
+		}
+	}
+	count := map[string]int{}
+	for _, call := range h.Mutations() {
+		count[call]++
+	}
+	// A call that the operator ended at is made once more, with the same client token.
+	if h.LatestNumber() != 1+int64(made) {
+		h.Errorf("the latest version is %d, want %d: %v", h.LatestNumber(), 1+made, count)
+	}
+}
+
+// LatestNumber is that of the latest version.
+func (h *hosts) LatestNumber() int64 {
+	h.Helper()
+	out, err := h.ec2.DescribeLaunchTemplates(h.Context(), &ec2.DescribeLaunchTemplatesInput{LaunchTemplateIds: []string{h.id}})
+	h.Must(err)
+	return *out.LaunchTemplates[0].LatestVersionNumber
+}
+
+func (h *hosts) refreshes(group string) (statuses []string) {
+	h.Helper()
+	out, err := h.scaling.DescribeInstanceRefreshes(h.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &group})
+	h.Must(err)
+	for _, one := range slices.Backward(out.InstanceRefreshes) {
+		statuses = append(statuses, string(one.Status))
+	}
+	return statuses
+}
+
+func TestLaunchTemplateEveryCrash(t *testing.T) {
+	cases := map[string]struct {
+		version    string
+		setDefault bool
+		group      func(string) v1alpha1.AutoScalingGroup
+		refreshes  []string
+	}{
+		"a number, refreshed":                   {"1", true, refreshed, []string{"Successful", "Successful", "Successful"}},
+		"a number, refreshed with a way back":   {"1", false, rolledBack, []string{"Successful", "Successful", "Successful"}},
+		"the latest version, for new instances": {"$Latest", false, follows, nil},
+		"the default version, refreshed":        {"$Default", true, refreshed, []string{"Successful", "Successful", "Successful"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var h *hosts
+			EveryCrash(t, scalingOptions(), func(w *World) {
+				h = newHosts(w)
+				h.group("web", tc.version, 1)
+				target := h.target(tc.group("web"))
+				target.LaunchTemplate.SetDefault = tc.setDefault
+				first := h.Renew(v1alpha1.FormatBottlerocket)
+				h.Bind("b", target)
+				applied := func(id string) func(b *v1alpha1.NodeClassBinding) bool {
+					return func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == id && Describe(b, "Ready") == "True Ready" }
+				}
+				h.SettleUntil("b", "the first is applied", applied(first))
+				h.Wait(5 * refreshStep)
+				second := h.Renew(v1alpha1.FormatBottlerocket)
+				h.SettleUntil("b", "the second is applied", applied(second))
+				h.Wait(5 * refreshStep)
+				h.Unbind("b")
+				h.Settle("b")
+				h.Wait(5 * refreshStep)
+			}, func(w *World) {
+				if b := w.Binding("b"); b != nil {
+					w.Fatalf("the binding stays: %s", Message(b, "Ready"))
+				}
+				h.promised(3)
+				var instances []string
+				if tc.refreshes != nil {
+					instances = []string{""}
+				}
+				h.expectBoots("at the end", "web", "", instances...)
+				if diff := cmp.Diff(tc.refreshes, h.refreshes("web")); diff != "" {
+					w.Errorf("refreshes (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
