@@ -84,6 +84,9 @@ type observation struct {
 	history template.History
 	// groups are in the order of the binding's.
 	groups []group
+	// named are the numbers of the template's versions that any group of the account needs, also one that the binding does
+	// not name.
+	named []int64
 }
 
 // group is an Auto Scaling group, what is asked for it, and what it did last.
@@ -110,6 +113,15 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 		return nil, err
 	}
 	o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: spec.ID, Name: spec.Name})
+	if err != nil || o.problem != nil {
+		return o, err
+	}
+	if o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name); err != nil {
+		o.problem = unreadable(err)
+	}
+	if o.problem != nil {
+		return o, nil
+	}
 	return o, err
 }
 
