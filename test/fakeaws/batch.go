@@ -32,9 +32,11 @@ type computeEnvironment struct {
 	settles time.Time
 	// broken is why the next look at it, or the end of the update that runs, finds it invalid.
 	broken string
-	// launches are the versions that were looked up when the instances were last replaced.
-	launches []LaunchedTemplate
-	updates  int
+	// launches are the versions that instances boot with. An update looks up the next ones when it begins, and finds out
+	// then why nothing can be launched with them.
+	launches, next []LaunchedTemplate
+	failure        error
+	updates        int
 }
 
 // ComputeEnvironment is what a test may want to know of one of Batch's.
@@ -59,7 +61,7 @@ func (s *Server) ComputeEnvironments() []ComputeEnvironment {
 	defer s.mu.Unlock()
 	var all []ComputeEnvironment
 	for _, one := range s.environments {
-		s.settleEnvironment(one)
+		s.settle(one)
 		all = append(all, ComputeEnvironment{
 			Name: *one.detail.ComputeEnvironmentName, Status: string(one.detail.Status), StatusReason: *one.detail.StatusReason,
 			Updates: one.updates, Launches: slices.Clone(one.launches),
@@ -139,7 +141,7 @@ func (s *Server) createComputeEnvironment(region string, in *batch.CreateCompute
 			return nil, err
 		}
 	}
-	made.settles = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor)
+	s.replaceInstances(made)
 	s.environments = append(s.environments, made)
 	return &batch.CreateComputeEnvironmentOutput{ComputeEnvironmentName: &name, ComputeEnvironmentArn: made.detail.ComputeEnvironmentArn}, nil
 }
@@ -164,7 +166,7 @@ func (s *Server) describeComputeEnvironments(region string, in *batch.DescribeCo
 	var chosen []types.ComputeEnvironmentDetail
 	for _, one := range s.environments {
 		if one.region == region && (len(in.ComputeEnvironments) == 0 || asked[one]) {
-			s.settleEnvironment(one)
+			s.settle(one)
 			chosen = append(chosen, one.detail)
 		}
 	}
@@ -186,7 +188,7 @@ func (s *Server) deleteComputeEnvironment(region string, in *batch.DeleteCompute
 	if found == nil {
 		return &batch.DeleteComputeEnvironmentOutput{}, nil
 	}
-	if s.settleEnvironment(found); found.isChanging() {
+	if s.settle(found); found.isChanging() {
 		return nil, batchRefusal("Cannot delete, resource is being modified")
 	}
 	if found.detail.State != types.CEStateDisabled {
@@ -200,15 +202,16 @@ func (e *computeEnvironment) isChanging() bool {
 	return e.detail.Status == types.CEStatusCreating || e.detail.Status == types.CEStatusUpdating
 }
 
-// settleEnvironment ends the update that runs, if its time is up. It is called with the lock held.
-func (s *Server) settleEnvironment(one *computeEnvironment) {
+// settle ends the update that runs, if its time is up. It is called with the lock held.
+func (s *Server) settle(one *computeEnvironment) {
 	if one.isChanging() {
 		if s.options.Clock.Now().Before(one.settles) {
 			return
 		}
 		one.detail.Status, one.detail.StatusReason = types.CEStatusValid, aws.String(healthyReason)
-		if err := s.launchEnvironment(one); err != nil && one.broken == "" {
-			one.broken = "CLIENT_ERROR - " + err.Error()
+		one.launches = one.next
+		if one.failure != nil && one.broken == "" {
+			one.broken = "CLIENT_ERROR - " + one.failure.Error()
 		}
 	}
 	if one.broken != "" {
@@ -216,9 +219,15 @@ func (s *Server) settleEnvironment(one *computeEnvironment) {
 	}
 }
 
-// launchEnvironment looks up the versions that instances boot with, and their snapshots if there are to be instances.
+// replaceInstances begins what takes its time. It is called with the lock held.
+func (s *Server) replaceInstances(one *computeEnvironment) {
+	one.settles = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor)
+	one.broken, one.next = "", nil
+	one.failure = s.launchEnvironment(one)
+}
+
+// launchEnvironment looks up the versions that instances are to boot with, and their snapshots if there are to be instances.
 func (s *Server) launchEnvironment(one *computeEnvironment) error {
-	one.launches = nil
 	if one.detail.ComputeResources == nil || one.detail.ComputeResources.LaunchTemplate == nil {
 		return nil
 	}
@@ -238,7 +247,7 @@ func (s *Server) launchEnvironment(one *computeEnvironment) error {
 			problems = append(problems, err)
 			return
 		}
-		one.launches = append(one.launches, LaunchedTemplate{found.id, resolved.number, strings.Join(instanceTypes, " ")})
+		one.next = append(one.next, LaunchedTemplate{found.id, resolved.number, strings.Join(instanceTypes, " ")})
 		if aws.ToInt32(one.detail.ComputeResources.DesiredvCpus) > 0 {
 			problems = append(problems, s.missingSnapshots(one.region, resolved))
 		}
