@@ -14,9 +14,10 @@ import (
 
 // The codes below are those of the EC2 error-code page
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the models of the EBS direct API,
-// SSM, KMS, ECR and Auto Scaling, and of the errors common to all AWS APIs.
+// SSM, KMS, ECR, Auto Scaling and ECS, and of the errors common to all AWS APIs.
 var (
 	notFoundCodes = []string{
+		"ClusterNotFoundException",
 		"InvalidLaunchTemplateId.NotFound",
 		"InvalidLaunchTemplateId.VersionNotFound",
 		"InvalidLaunchTemplateName.NotFoundException",
@@ -25,6 +26,8 @@ var (
 		"NotFoundException",
 		"ParameterNotFound",
 		"ResourceNotFoundException",
+		"ServiceNotActiveException",
+		"ServiceNotFoundException",
 	}
 	alreadyExistsCodes = []string{
 		"ParameterAlreadyExists",
@@ -77,12 +80,14 @@ var (
 	}
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
+		"ClientException",
 		"FastSnapshotRestoreLimitExceeded",
 		"HierarchyLevelLimitExceededException",
 		"InvalidID",
 		"InvalidParameter",
 		"InvalidParameterCombination",
 		"InvalidParameterDependency",
+		"InvalidParameterException",
 		"InvalidParameterValue",
 		"InvalidRequest",
 		"InvalidSnapshotID.Malformed",

@@ -39,6 +39,8 @@ type Options struct {
 	CopyFor time.Duration
 	// RestoreStep is how long fast snapshot restores stay enabling, then optimizing, and disabling.
 	RestoreStep time.Duration
+	// TaskStart is how long a task of ECS takes to start, or to fail.
+	TaskStart time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -74,6 +76,7 @@ type Server struct {
 	templatesMade int
 	images        []Image
 	groups        []*autoScalingGroup
+	ecs           ecsState
 	remembered    map[string]remembered
 	started       int
 	tokens        map[string]startedBy
