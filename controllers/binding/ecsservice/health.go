@@ -10,15 +10,18 @@ import (
 	"github.com/larder-dev/larder/internal/aws/ecs"
 )
 
-// health is about the snapshot that the binding applied, as long as that is what was last asked for. It does not compare
-// times: an operator that ended between the update and its status would take its own update for one of before.
+// health is about what was last asked for. It does not compare times: an operator that ended between the update and its
+// status would take its own update for one of before. How tasks get on counts only for the snapshot that is applied.
 func (v view) health() binding.Health {
 	var health binding.Health
+	if v.isUndone() {
+		health.Failure = v.failure("ECS gave up deploying %s to %s: %s", content(v.asked), nameOf(v.target),
+			cmp.Or(v.latest.Reason, v.service.Primary().Reason, "it does not say why"))
+	}
 	applied := v.binding.Status.AppliedSnapshotID
-	if v.binding.Status.AppliedTime == nil || applied == "" || v.inPlace() != applied {
+	if applied == "" || v.binding.Status.AppliedTime == nil || v.inPlace() != applied {
 		return health
 	}
-	primary := v.service.Primary()
 	for _, deployment := range v.service.Deployments {
 		if snapshotOf(find(deployment.Volumes, v.target.VolumeName)) == applied {
 			health.Working += deployment.Running
@@ -26,11 +29,10 @@ func (v view) health() binding.Health {
 		}
 	}
 	switch {
-	case v.isUndone():
-		health.Failure = v.failure("ECS gave up deploying %s to %s: %s", applied, nameOf(v.target), cmp.Or(v.latest.Reason, primary.Reason))
+	case health.Failure != nil:
 	case v.hangs():
-		health.Failure = v.failure("no task of %[2]s has started with %[1]s since %[3]s, and %[4]d failed one after another", applied,
-			nameOf(v.target), clock(v.latest.CreatedAt), primary.Failed)
+		health.Failure = v.failure("no task of %s has started with %s since %s, and %d failed one after another", nameOf(v.target),
+			applied, clock(v.latest.CreatedAt), v.service.Primary().Failed)
 	case v.latest.State == ecs.Deploying && v.isOurs(""):
 		health.RetryAfter = deployingRetry
 	default:
@@ -73,15 +75,15 @@ func (v view) progress(snapshotID string) (busy *binding.Problem, progress strin
 }
 
 func (v view) ours() string {
-	id, primary := snapshotOf(v.asked), v.service.Primary()
-	if snapshotOf(v.current) != id {
-		return fmt.Sprintf("ECS could not deploy %s to %s, and is going back", id, nameOf(v.target))
+	asked, primary := content(v.asked), v.service.Primary()
+	if !equal(v.current, v.asked) {
+		return fmt.Sprintf("ECS could not deploy %s to %s, and is going back", asked, nameOf(v.target))
 	}
 	failed := ""
 	if primary.Failed > 0 {
 		failed = fmt.Sprintf(", %d failed one after another", primary.Failed)
 	}
-	return fmt.Sprintf("ECS has been deploying %s to %s since %s: %d of %d tasks run with it%s", id, nameOf(v.target),
+	return fmt.Sprintf("ECS has been deploying %s to %s since %s: %d of %d tasks run with it%s", asked, nameOf(v.target),
 		clock(v.latest.CreatedAt), primary.Running, v.service.DesiredTasks, failed)
 }
 

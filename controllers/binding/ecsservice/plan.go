@@ -72,18 +72,9 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	return plan
 }
 
-// isAskedFor tells whether the volume is in place, or being put there, or was asked for by this binding in vain: then it is
-// for Health to speak of it. One that was rejected since is asked for again when the binding wants it again.
+// isAskedFor tells whether the volume is in place, or being put there.
 func (v view) isAskedFor(wanted ecs.Volume) bool {
-	switch {
-	case same(v.current, wanted):
-		return true
-	case !same(v.asked, wanted):
-		return false
-	case v.latest.State == ecs.Undone:
-		return v.record.exists && v.binding.Status.RejectedSnapshotID != wanted.SnapshotID
-	}
-	return v.latest.State == ecs.Deploying
+	return same(v.current, wanted) || v.latest.State == ecs.Deploying && same(v.asked, wanted)
 }
 
 func (v view) write() *write {
@@ -111,26 +102,25 @@ func (v view) inPlace() string {
 // isUndone tells that ECS gave up what this binding asked for, and that nobody has answered that yet.
 func (v view) isUndone() bool {
 	id, status := snapshotOf(v.asked), &v.binding.Status
-	answered := id == status.RejectedSnapshotID && id != status.AppliedSnapshotID
+	answered := id != "" && id == status.RejectedSnapshotID && id != status.AppliedSnapshotID
 	return v.latest.State == ecs.Undone && v.isOurs("") && !answered
 }
 
-// isOurs tells whether what was last asked for is what Larder asked for, and not what somebody else did while the volume
-// stayed as it was.
+// isOurs tells whether what was last asked for is what Larder asked for, one of its snapshots or the volume of before, and
+// not what somebody else did while the volume stayed as it was.
 func (v view) isOurs(snapshotID string) bool {
 	id := snapshotOf(v.asked)
-	if id == "" || !v.record.exists || !slices.Contains(slices.Concat(v.record.applied, larders(v.binding), []string{snapshotID}), id) {
+	larders := slices.Concat(v.record.applied, larders(v.binding), []string{snapshotID})
+	if !v.record.exists || (id == "" || !slices.Contains(larders, id)) && !v.record.isFormer(v.asked) {
 		return false
 	}
-	if v.latest.State == ecs.Undone && snapshotOf(v.current) != id {
-		return true // ECS went back behind it
-	}
-	for _, before := range v.latest.Before {
-		if !same(find(before, v.target.VolumeName), *v.asked) {
-			return true
-		}
-	}
-	return len(v.latest.Before) == 0
+	ranAlready := func(before []ecs.Volume) bool { return equal(find(before, v.target.VolumeName), v.asked) }
+	wentBack := v.latest.State == ecs.Undone && !equal(v.current, v.asked)
+	return wentBack || len(v.latest.Before) == 0 || !allOf(v.latest.Before, ranAlready)
+}
+
+func allOf(revisions [][]ecs.Volume, holds func([]ecs.Volume) bool) bool {
+	return !slices.ContainsFunc(revisions, func(volumes []ecs.Volume) bool { return !holds(volumes) })
 }
 
 func (v view) takenBackBy() string {

@@ -124,13 +124,15 @@ func decimal(value int64) string {
 // isOf tells whether the volume, as the service has it, is what Larder found or wrote. If it is not, somebody else wrote it
 // since.
 func (r record) isOf(current *ecs.Volume) bool {
-	if !r.exists {
-		return false
-	}
+	return r.exists && (r.hasWritten(current) || r.isFormer(current))
+}
+
+// isFormer tells whether the volume is as it was before Larder wrote it.
+func (r record) isFormer(current *ecs.Volume) bool {
 	if current == nil || r.former == nil {
-		return current == nil && r.former == nil || r.hasWritten(current)
+		return current == nil && r.former == nil
 	}
-	return r.hasWritten(current) || words(tuned(*current, r.former.RoleARN != "")) == words(r.former)
+	return words(tuned(*current, r.former.RoleARN != "")) == words(r.former)
 }
 
 // hasWritten tells whether the volume is Larder's.

@@ -116,6 +116,25 @@ func same(current *ecs.Volume, wanted ecs.Volume) bool {
 	return current != nil && reflect.DeepEqual(plain(*current), plain(wanted))
 }
 
+// equal is same for volumes that may both not be there.
+func equal(a, b *ecs.Volume) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(a, *b)
+}
+
+// content is what tasks find in a volume, in messages.
+func content(volume *ecs.Volume) string {
+	switch {
+	case volume == nil:
+		return "no volume"
+	case volume.SnapshotID == "":
+		return "an empty volume"
+	}
+	return volume.SnapshotID
+}
+
 func plain(of ecs.Volume) ecs.Volume {
 	if of.Type == "gp3" && of.IOPS == gp3BaseIOPS {
 		of.IOPS = 0
