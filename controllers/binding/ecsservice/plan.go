@@ -123,8 +123,12 @@ func allOf(revisions [][]ecs.Volume, holds func([]ecs.Volume) bool) bool {
 	return !slices.ContainsFunc(revisions, func(volumes []ecs.Volume) bool { return !holds(volumes) })
 }
 
+// takenBackBy tells who has the service run without Larder's volume, as soon as that is asked for. What ECS itself went back
+// to is nobody's.
 func (v view) takenBackBy() string {
-	if v.binding.Status.AppliedSnapshotID == "" || v.latest.State == ecs.Deploying || v.isUndone() || v.record.hasWritten(v.current) {
+	asked := snapshotOf(v.asked)
+	isOurs := asked != "" && slices.Contains(slices.Concat(v.record.applied, larders(v.binding)), asked)
+	if v.binding.Status.AppliedSnapshotID == "" || isOurs || v.record.hasWritten(v.current) {
 		return ""
 	}
 	return stranger
