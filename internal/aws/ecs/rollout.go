@@ -30,21 +30,28 @@ type Rollout struct {
 type RolloutState int
 
 const (
-	// Deploying is for one that ECS is at work on, also when it is going back already.
-	Deploying RolloutState = iota
 	// Deployed is for one that came to its end.
-	Deployed
+	Deployed RolloutState = iota
+	// Deploying is for one that ECS is at work on, also when it is going back already.
+	Deploying
 	// Undone is for one that ECS gave up, or was told to; the tasks of before run again, or still.
 	Undone
 )
 
-// rolloutStates are the service deployment's:
+// ends are the states in which a service deployment stays:
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
-var rolloutStates = map[types.ServiceDeploymentStatus]RolloutState{
+var ends = map[types.ServiceDeploymentStatus]RolloutState{
 	types.ServiceDeploymentStatusSuccessful:         Deployed,
 	types.ServiceDeploymentStatusStopped:            Undone,
 	types.ServiceDeploymentStatusRollbackSuccessful: Undone,
 	types.ServiceDeploymentStatusRollbackFailed:     Undone,
+}
+
+func stateOf(status types.ServiceDeploymentStatus) RolloutState {
+	if state, ended := ends[status]; ended {
+		return state
+	}
+	return Deploying
 }
 
 // LatestRollout returns what was last asked of a service whose controller is ECS. It is false when ECS has none, as for a
@@ -75,7 +82,7 @@ func (c *Client) LatestRollout(ctx context.Context, cluster, service string) (Ro
 		return Rollout{}, false, wrap(doing, err)
 	}
 	rollout := Rollout{
-		State: rolloutStates[latest.Status], Reason: aws.ToString(latest.StatusReason), CreatedAt: aws.ToTime(latest.CreatedAt),
+		State: stateOf(latest.Status), Reason: aws.ToString(latest.StatusReason), CreatedAt: aws.ToTime(latest.CreatedAt),
 		Volumes: volumes[target],
 	}
 	if latest.Rollback != nil && rollout.Reason == "" {
