@@ -15,9 +15,10 @@ import (
 
 // The codes below are those of the EC2 error-code page
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), of the models of the EBS direct API,
-// SSM, KMS, ECR and Auto Scaling, and of the errors common to all AWS APIs.
+// SSM, KMS, ECR, Auto Scaling and ECS, and of the errors common to all AWS APIs.
 var (
 	notFoundCodes = []string{
+		"ClusterNotFoundException",
 		"InvalidLaunchTemplateId.NotFound",
 		"InvalidLaunchTemplateId.VersionNotFound",
 		"InvalidLaunchTemplateName.NotFoundException",
@@ -26,6 +27,8 @@ var (
 		"NotFoundException",
 		"ParameterNotFound",
 		"ResourceNotFoundException",
+		"ServiceNotActiveException",
+		"ServiceNotFoundException",
 	}
 	alreadyExistsCodes = []string{
 		"ParameterAlreadyExists",
@@ -82,6 +85,7 @@ var (
 	}
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
+		"ClientException",
 		"FastSnapshotRestoreLimitExceeded",
 		"HierarchyLevelLimitExceededException",
 		"InvalidID",

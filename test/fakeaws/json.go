@@ -45,6 +45,7 @@ var jsonActions = func() map[string]action {
 	target, public := jsonAction(jsonAPI{"ecr-public", publicschemas.SpencerFrontendService}, publicschemas.GetAuthorizationToken, (*Server).getPublicAuthorizationToken)
 	public.name = publicTokenAction
 	add(target, public)
+	ecsActions(add)
 	return actions
 }()
 

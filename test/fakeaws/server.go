@@ -45,6 +45,8 @@ type Options struct {
 	NodeGroupUpdateFor time.Duration
 	// RefreshStep is how long an instance refresh takes to begin, to replace an instance, and to end.
 	RefreshStep time.Duration
+	// TaskStart is how long a task of ECS takes to start, or to fail.
+	TaskStart time.Duration
 	// HiddenCalls is how many calls that name a new snapshot answer that it does not exist.
 	HiddenCalls int
 	// EmptyPages begins every list of blocks with an empty page that has a next token.
@@ -91,6 +93,7 @@ type Server struct {
 	// launched counts the instances that groups launched, refreshed the instance refreshes, and tried the scaling
 	// activities.
 	launched, refreshed, tried int
+	ecs                        ecsState
 	remembered                 map[string]remembered
 	started                    int
 	tokens                     map[string]startedBy

@@ -1,0 +1,319 @@
+package fakeaws
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go"
+)
+
+// A service deployment, called rollout here, goes on with the clock:
+//
+//	IN_PROGRESS ── the tasks start, Options.TaskStart ──▶ SUCCESSFUL
+//	    │ └── another one is asked for ──▶ STOPPED
+//	    └── they fail, every Options.TaskStart one more
+//	           ├── no circuit breaker: for ever
+//	           └── as often as the circuit breaker allows
+//	                  ├── no rollback, or nothing to go back to ──▶ STOPPED
+//	                  └──▶ ROLLBACK_IN_PROGRESS ── the tasks of before start ──▶ ROLLBACK_SUCCESSFUL
+type ecsRollout struct {
+	arn                   string
+	createdAt, finishedAt time.Time
+	status                types.ServiceDeploymentStatus
+	reason                string
+	target                *ecsRevision
+	sources               []*ecsRevision
+	rollback              *types.Rollback
+}
+
+// ecsRevision is what tasks are launched with.
+type ecsRevision struct {
+	arn, definition string
+	volumes         []types.ServiceVolumeConfiguration
+	createdAt       time.Time
+	// worked tells that a rollout of it was successful.
+	worked bool
+}
+
+// ecsDeployment is a set of tasks of one revision.
+type ecsDeployment struct {
+	id                   string
+	revision             *ecsRevision
+	createdAt, updatedAt time.Time
+	running, failed      int32
+	state                types.DeploymentRolloutState
+	reason               string
+}
+
+func (d *ecsDeployment) answer(primary bool, desired int32) types.Deployment {
+	status := statusActive
+	pending := int32(0)
+	if primary {
+		status = "PRIMARY"
+		pending = max(0, desired-d.running)
+	}
+	if d.state == types.DeploymentRolloutStateFailed {
+		pending, desired = 0, 0
+	}
+	return types.Deployment{
+		Id: aws.String(d.id), Status: aws.String(status), CreatedAt: aws.Time(d.createdAt), UpdatedAt: aws.Time(d.updatedAt),
+		DesiredCount: desired, PendingCount: pending, RunningCount: d.running, FailedTasks: d.failed,
+		RolloutState: d.state, RolloutStateReason: aws.String(d.reason), TaskDefinition: aws.String(d.revision.definition),
+		VolumeConfigurations: d.revision.volumes,
+	}
+}
+
+// deploy begins a rollout. It is called with the lock held.
+func (s *Server) deploy(service *ecsService, revision *ecsRevision) {
+	now := s.options.Clock.Now()
+	path := service.cluster + "/" + service.name + "/"
+	revision.arn, revision.createdAt = s.ecsARN(service.region, "service-revision/"+path+s.ecsID()), now
+	rollout := &ecsRollout{
+		arn: s.ecsARN(service.region, "service-deployment/"+path+s.ecsID()), createdAt: now,
+		status: types.ServiceDeploymentStatusInProgress, target: revision,
+	}
+	if count := len(service.rollouts); count > 0 {
+		if before := service.rollouts[count-1]; before.finishedAt.IsZero() {
+			before.status, before.finishedAt = types.ServiceDeploymentStatusStopped, now
+			before.reason = "Service deployment stopped by a new service deployment."
+		}
+	}
+	service.deployments = slices.DeleteFunc(service.deployments, func(one *ecsDeployment) bool { return one.running == 0 })
+	for _, one := range service.deployments {
+		if !slices.Contains(rollout.sources, one.revision) {
+			rollout.sources = append(rollout.sources, one.revision)
+		}
+	}
+	service.revisions = append(service.revisions, revision)
+	service.rollouts = append(service.rollouts, rollout)
+	s.startTask(service, revision, now)
+	s.advance(service)
+}
+
+// startTask makes a new primary deployment.
+func (s *Server) startTask(service *ecsService, revision *ecsRevision, at time.Time) {
+	id := "ecs-svc/" + s.ecsID()
+	service.deployments = slices.Insert(service.deployments, 0, &ecsDeployment{
+		id: id, revision: revision, createdAt: at, updatedAt: at,
+		state: types.DeploymentRolloutStateInProgress, reason: "ECS deployment " + id + " in progress.",
+	})
+}
+
+// advance makes what is due by the clock. It is called with the lock held.
+func (s *Server) advance(service *ecsService) {
+	if len(service.rollouts) == 0 {
+		return
+	}
+	rollout := service.rollouts[len(service.rollouts)-1]
+	if rollout.status == types.ServiceDeploymentStatusInProgress {
+		s.advanceTo(service, rollout)
+	}
+	if rollout.status == types.ServiceDeploymentStatusRollbackInProgress {
+		s.complete(service, rollout, types.ServiceDeploymentStatusRollbackSuccessful)
+	}
+}
+
+func (s *Server) advanceTo(service *ecsService, rollout *ecsRollout) {
+	primary := service.deployments[0]
+	why := s.whyTasksFail(service.region, primary.revision)
+	if why == "" || service.desired == 0 {
+		s.complete(service, rollout, types.ServiceDeploymentStatusSuccessful)
+		return
+	}
+	failed, endless := s.failures(primary.createdAt), int32(1000)
+	threshold := endless
+	if service.breaker.Enable {
+		threshold = min(max((service.desired+1)/2, leastBreaker), mostBreaker)
+	}
+	if failed > 0 && primary.failed == 0 {
+		service.events = append(service.events, types.ServiceEvent{
+			Id: aws.String(s.ecsID()), CreatedAt: aws.Time(primary.createdAt.Add(s.options.TaskStart)),
+			Message: aws.String(fmt.Sprintf("(service %s) was unable to start a task. Reason: %s", service.name, why)),
+		})
+	}
+	if primary.failed = min(failed, threshold); primary.failed < threshold || threshold == endless {
+		return
+	}
+	at := primary.createdAt.Add(time.Duration(threshold) * s.options.TaskStart)
+	primary.state, primary.updatedAt = types.DeploymentRolloutStateFailed, at
+	primary.reason = "ECS deployment circuit breaker: tasks failed to start."
+	good := lastThatWorked(service, primary.revision)
+	if !service.breaker.Rollback || good == nil {
+		rollout.status, rollout.finishedAt = types.ServiceDeploymentStatusStopped, at
+		rollout.reason = "Service deployment stopped because the circuit breaker threshold was exceeded."
+		return
+	}
+	rollout.status = types.ServiceDeploymentStatusRollbackInProgress
+	rollout.reason = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+	rollout.rollback = &types.Rollback{
+		Reason: aws.String("Circuit breaker threshold exceeded."), StartedAt: aws.Time(at), ServiceRevisionArn: aws.String(good.arn),
+	}
+	s.startTask(service, good, at)
+	primary.reason += " rolling back to deploymentId " + service.deployments[0].id + "."
+}
+
+// The bounds of the circuit breaker's threshold, which is half of the desired tasks in between:
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+const (
+	leastBreaker = 3
+	mostBreaker  = 200
+)
+
+// failures counts the tasks of a deployment that failed since it began.
+func (s *Server) failures(since time.Time) int32 {
+	if s.options.TaskStart == 0 {
+		return mostBreaker
+	}
+	return int32(s.options.Clock.Now().Sub(since) / s.options.TaskStart) //nolint:gosec // A test does not last that long.
+}
+
+// complete ends a rollout when its tasks had the time to start.
+func (s *Server) complete(service *ecsService, rollout *ecsRollout, as types.ServiceDeploymentStatus) {
+	primary := service.deployments[0]
+	due := primary.createdAt.Add(s.options.TaskStart)
+	if s.options.Clock.Now().Before(due) {
+		return
+	}
+	primary.running, primary.state, primary.updatedAt = service.desired, types.DeploymentRolloutStateCompleted, due
+	primary.reason = "ECS deployment " + primary.id + " completed."
+	primary.revision.worked = true
+	service.deployments = service.deployments[:1]
+	rollout.status, rollout.finishedAt = as, due
+}
+
+func lastThatWorked(service *ecsService, other *ecsRevision) *ecsRevision {
+	for _, revision := range slices.Backward(service.revisions) {
+		if revision.worked && revision != other {
+			return revision
+		}
+	}
+	return nil
+}
+
+// The limits of ListServiceDeployments, DescribeServiceDeployments and DescribeServiceRevisions:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+const (
+	defaultRollouts = 20
+	maxRollouts     = 100
+	maxDescribed    = 20
+)
+
+func (s *Server) listServiceDeployments(region string, in *ecs.ListServiceDeploymentsInput) (smithy.Serializable, error) {
+	size, start := defaultRollouts, 0
+	if in.MaxResults != nil {
+		size = int(*in.MaxResults)
+	}
+	if size < 1 || size > maxRollouts {
+		return nil, invalidECS("maxResults must be from 1 to %d.", maxRollouts)
+	}
+	if in.NextToken != nil {
+		given := parseToken(*in.NextToken)
+		if given.Use != "rollouts" {
+			return nil, invalidECS("Invalid token.")
+		}
+		start = int(given.Index)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	service, err := s.activeService(region, in.Cluster, in.Service)
+	if err != nil {
+		return nil, err
+	}
+	s.advance(service)
+	newest := slices.Clone(service.rollouts)
+	slices.Reverse(newest)
+	out := &ecs.ListServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeploymentBrief{}}
+	for _, rollout := range newest[min(start, len(newest)):min(start+size, len(newest))] {
+		out.ServiceDeployments = append(out.ServiceDeployments, types.ServiceDeploymentBrief{
+			ServiceArn: aws.String(service.arn), ServiceDeploymentArn: aws.String(rollout.arn),
+			CreatedAt: aws.Time(rollout.createdAt), StartedAt: aws.Time(rollout.createdAt), FinishedAt: finished(rollout.finishedAt),
+			Status: rollout.status, StatusReason: aws.String(rollout.reason), TargetServiceRevisionArn: aws.String(rollout.target.arn),
+		})
+	}
+	if start+size < len(newest) {
+		out.NextToken = aws.String(token{Use: "rollouts", Index: int32(start + size)}.String()) //nolint:gosec // A test makes no such number.
+	}
+	return out, nil
+}
+
+func finished(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+func (s *Server) describeServiceDeployments(region string, in *ecs.DescribeServiceDeploymentsInput) (smithy.Serializable, error) {
+	if len(in.ServiceDeploymentArns) == 0 || len(in.ServiceDeploymentArns) > maxDescribed {
+		return nil, invalidECS("serviceDeploymentArns must have 1 to %d.", maxDescribed)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &ecs.DescribeServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeployment{}, Failures: []types.Failure{}}
+	for _, arn := range in.ServiceDeploymentArns {
+		service, rollout := s.rollout(region, arn)
+		if rollout == nil {
+			out.Failures = append(out.Failures, missing(arn))
+			continue
+		}
+		described := types.ServiceDeployment{
+			ServiceArn: aws.String(service.arn), ServiceDeploymentArn: aws.String(arn), Status: rollout.status,
+			StatusReason: aws.String(rollout.reason), CreatedAt: aws.Time(rollout.createdAt), FinishedAt: finished(rollout.finishedAt),
+			TargetServiceRevision: &types.ServiceRevisionSummary{Arn: aws.String(rollout.target.arn), RequestedTaskCount: service.desired},
+			Rollback:              rollout.rollback,
+		}
+		for _, source := range rollout.sources {
+			described.SourceServiceRevisions = append(described.SourceServiceRevisions, types.ServiceRevisionSummary{Arn: aws.String(source.arn)})
+		}
+		out.ServiceDeployments = append(out.ServiceDeployments, described)
+	}
+	return out, nil
+}
+
+func (s *Server) rollout(region, arn string) (*ecsService, *ecsRollout) {
+	for _, service := range s.ecs.services {
+		for _, rollout := range service.rollouts {
+			if service.region == region && rollout.arn == arn {
+				s.advance(service)
+				return service, rollout
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (s *Server) describeServiceRevisions(region string, in *ecs.DescribeServiceRevisionsInput) (smithy.Serializable, error) {
+	if len(in.ServiceRevisionArns) == 0 || len(in.ServiceRevisionArns) > maxDescribed {
+		return nil, invalidECS("serviceRevisionArns must have 1 to %d.", maxDescribed)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &ecs.DescribeServiceRevisionsOutput{ServiceRevisions: []types.ServiceRevision{}, Failures: []types.Failure{}}
+	for _, arn := range in.ServiceRevisionArns {
+		service, revision := s.revision(region, arn)
+		if revision == nil {
+			out.Failures = append(out.Failures, missing(arn))
+			continue
+		}
+		out.ServiceRevisions = append(out.ServiceRevisions, types.ServiceRevision{
+			ServiceArn: aws.String(service.arn), ServiceRevisionArn: aws.String(arn), CreatedAt: aws.Time(revision.createdAt),
+			TaskDefinition: aws.String(revision.definition), VolumeConfigurations: revision.volumes,
+		})
+	}
+	return out, nil
+}
+
+func (s *Server) revision(region, arn string) (*ecsService, *ecsRevision) {
+	for _, service := range s.ecs.services {
+		for _, revision := range service.revisions {
+			if service.region == region && revision.arn == arn {
+				return service, revision
+			}
+		}
+	}
+	return nil, nil
+}
