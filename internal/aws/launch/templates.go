@@ -63,7 +63,7 @@ func (c *Client) versions(ctx context.Context, of template, numbers []string) ([
 			// One missing version fails the call for all of them.
 			return c.versionsByHalves(ctx, of, numbers)
 		case err != nil:
-			return nil, fmt.Errorf("reading versions of %s that Auto Scaling groups name: %w", of, err)
+			return nil, fmt.Errorf("reading versions of %s that are in use by their number: %w", of, err)
 		}
 		found = append(found, page.LaunchTemplateVersions...)
 	}
