@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 func TestApplyNow(t *testing.T) {
@@ -56,7 +57,7 @@ func TestApplyNow(t *testing.T) {
 				s.breakNodes(0)
 				s.passes("b")
 				s.heal()
-				if got := describe(s.passes("b"), "Ready"); got != "False RolledBack" {
+				if got := targets.Describe(s.passes("b"), "Ready"); got != "False RolledBack" {
 					s.Fatalf("Ready is %s", got)
 				}
 			},

@@ -24,6 +24,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 	"github.com/larder-dev/larder/test/controlplane"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // patience is for a machine that is compiling meanwhile; a state is usually reached within a second.
@@ -154,8 +155,8 @@ func (c *cluster) waitFor(name, conditionType, want string) *v1alpha1.NodeClassB
 		if err := c.admin.Get(context.Background(), client.ObjectKey{Name: name}, b); err != nil {
 			return "", err
 		}
-		checkStatus(c, b)
-		return describe(b, conditionType), nil
+		targets.CheckStatus(c, b)
+		return targets.Describe(b, conditionType), nil
 	}).Should(gomega.Equal(want))
 	return b
 }

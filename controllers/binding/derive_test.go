@@ -9,6 +9,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 func derivingBinding(name, derived string) *v1alpha1.NodeClassBinding {
@@ -41,10 +42,10 @@ func TestDerivedClassesAndOtherBindings(t *testing.T) {
 			class.Object["spec"].(map[string]any)["amiFamily"] = "Custom" // whose nodes may keep images on any device
 			class.Object["spec"].(map[string]any)["amiSelectorTerms"] = []any{map[string]any{"id": "ami-0123456789abcdef0"}}
 			w := newWorld(t, newSnapshot("snap-1", "40Gi"), class, derivingBinding("b", "gpu-b"), tc.second)
-			if got := describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
+			if got := targets.Describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
 				t.Fatalf("the first is %s", got)
 			}
-			if got := describe(w.passes("second"), v1alpha1.ConditionReady); got != tc.want {
+			if got := targets.Describe(w.passes("second"), v1alpha1.ConditionReady); got != tc.want {
 				t.Errorf("%s: the second is %s, want %s", tc.reason, got, tc.want)
 			}
 		})
@@ -53,7 +54,7 @@ func TestDerivedClassesAndOtherBindings(t *testing.T) {
 
 func TestADerivedClassIsMadeAndDeleted(t *testing.T) {
 	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(root), derivingBinding("b", "gpu-b"))
-	if got := describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
 		t.Fatalf("Ready is %s", got)
 	}
 	if diff := cmp.Diff([]any{root}, w.devices()); diff != "" {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // applyDevices has somebody else write the list by server-side apply, with force.
@@ -78,8 +79,8 @@ func TestPeace(t *testing.T) {
 					w.setSnapshot("snap-2", "40Gi")
 				}
 				b, err := w.passNow("b")
-				if err != nil || b.Status.Rival != nil || describe(b, "Ready") != "True Ready" {
-					t.Fatalf("second %d: Ready is %s, rival %+v, error %v", second, describe(b, "Ready"), b.Status.Rival, err)
+				if err != nil || b.Status.Rival != nil || targets.Describe(b, "Ready") != "True Ready" {
+					t.Fatalf("second %d: Ready is %s, rival %+v, error %v", second, targets.Describe(b, "Ready"), b.Status.Rival, err)
 				}
 			}
 			if *writes != 2 {
@@ -147,8 +148,8 @@ func TestRivalIsAskedAgain(t *testing.T) {
 	if err := w.client.Update(t.Context(), asking); err != nil {
 		t.Fatal(err)
 	}
-	if b := w.passes("b"); describe(b, "Ready") != "True Ready" || b.Status.Rival != nil {
-		t.Errorf("Ready is %s, rival %+v", describe(b, "Ready"), b.Status.Rival)
+	if b := w.passes("b"); targets.Describe(b, "Ready") != "True Ready" || b.Status.Rival != nil {
+		t.Errorf("Ready is %s, rival %+v", targets.Describe(b, "Ready"), b.Status.Rival)
 	}
 	stopAgainst(w, "terraform")
 }

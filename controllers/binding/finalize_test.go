@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 func TestDeletionRestores(t *testing.T) {
@@ -146,7 +147,7 @@ func TestDeletionSparesNodes(t *testing.T) {
 	w.create(newClaim("n1", "gpu"))
 	w.delete(newBinding("b", ""))
 	b := w.passes("b")
-	if got := describe(b, v1alpha1.ConditionReady); got != "False NodesWouldBeReplaced" {
+	if got := targets.Describe(b, v1alpha1.ConditionReady); got != "False NodesWouldBeReplaced" {
 		t.Errorf("restoring would replace a node: Ready is %s", got)
 	}
 	if diff := cmp.Diff([]any{root, bound}, w.devices()); diff != "" {
@@ -180,7 +181,7 @@ func TestDeletionSaysWhyItWaits(t *testing.T) {
 			if b == nil {
 				t.Fatalf("%s, and the binding is gone", tc.reason)
 			}
-			if got := describe(b, v1alpha1.ConditionStalled); got != tc.want {
+			if got := targets.Describe(b, v1alpha1.ConditionStalled); got != tc.want {
 				t.Errorf("%s: Stalled is %s, want %s", tc.reason, got, tc.want)
 			}
 			w.fail = nil

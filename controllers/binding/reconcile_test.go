@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 var (
@@ -231,8 +232,8 @@ func TestSituations(t *testing.T) {
 			if err != nil && !stalls && !retries {
 				t.Fatalf("%s: %v", tc.reason, err)
 			}
-			got := []string{describe(b, "Ready"), describe(b, "Reconciling"), describe(b, "Stalled"),
-				describe(b, "SnapshotAvailable"), describe(b, "PreflightPassed"), describe(b, "Applied")}
+			got := []string{targets.Describe(b, "Ready"), targets.Describe(b, "Reconciling"), targets.Describe(b, "Stalled"),
+				targets.Describe(b, "SnapshotAvailable"), targets.Describe(b, "PreflightPassed"), targets.Describe(b, "Applied")}
 			want := []string{tc.ready, tc.reconciling, tc.stalled, tc.available, tc.passed, tc.applied}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
@@ -337,7 +338,7 @@ func TestNoWriteWhenTheClassIsAsPlanned(t *testing.T) {
 	if after := w.class().GetResourceVersion(); after != before {
 		t.Errorf("the class already named the snapshot, and was written all the same")
 	}
-	if got := describe(b, v1alpha1.ConditionApplied); got != "True Applied" {
+	if got := targets.Describe(b, v1alpha1.ConditionApplied); got != "True Applied" {
 		t.Errorf("Applied: got %s", got)
 	}
 }
@@ -367,14 +368,14 @@ func TestYoungerBindingTakesOverWhenTheOlderIsGone(t *testing.T) {
 	w.passes("a")
 	w.passes("b")
 	w.delete(newBinding("a", ""))
-	if got := describe(w.passes("b"), v1alpha1.ConditionReady); got != "False DeviceClaimedByOtherBinding" {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionReady); got != "False DeviceClaimedByOtherBinding" {
 		t.Errorf("before a has restored the device: got %s", got)
 	}
 	w.passes("a")
 	if diff := cmp.Diff([]any{root}, w.devices()); diff != "" {
 		t.Errorf("after a is gone (-want +got):\n%s", diff)
 	}
-	if got := describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionReady); got != "True Ready" {
 		t.Errorf("after a is gone: got %s", got)
 	}
 	w.delete(newBinding("b", ""))

@@ -8,13 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // boundWorld has a binding that was just applied.
 func boundWorld(t *testing.T, devices ...any) *world {
 	t.Helper()
 	w := newWorld(t, newSnapshot("snap-1", "40Gi"), newClass(devices...), newBinding("b", v1alpha1.RolloutRoll))
-	if got := describe(w.passes("b"), v1alpha1.ConditionApplied); got != "True Applied" {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionApplied); got != "True Applied" {
 		t.Fatalf("Applied: got %s", got)
 	}
 	return w
@@ -25,7 +26,7 @@ func stopAgainst(w *world, manager string) *v1alpha1.NodeClassBinding {
 	for round := range 3 {
 		w.writeDevices(manager, []any{root})
 		b := w.passes("b")
-		if got := describe(b, v1alpha1.ConditionReady); got != "True Ready" {
+		if got := targets.Describe(b, v1alpha1.ConditionReady); got != "True Ready" {
 			w.Fatalf("round %d: got %s, want the device written again", round+1, got)
 		}
 		if b.Status.Rival == nil || b.Status.Rival.Reverts != int32(round+1) || b.Status.Rival.Manager != manager {
@@ -47,7 +48,7 @@ func TestRivalIsNamedAndLeftAlone(t *testing.T) {
 		t.Run(manager, func(t *testing.T) {
 			w := boundWorld(t, root)
 			b := stopAgainst(w, manager)
-			if got := describe(b, v1alpha1.ConditionStalled); got != "True RivalWriter" {
+			if got := targets.Describe(b, v1alpha1.ConditionStalled); got != "True RivalWriter" {
 				t.Fatalf("after three rounds: Stalled is %s", got)
 			}
 			message := meta.FindStatusCondition(b.Status.Conditions, v1alpha1.ConditionReady).Message
@@ -91,7 +92,7 @@ func TestRivalIsForgotten(t *testing.T) {
 			stopAgainst(w, "terraform")
 			tc.then(w)
 			b := w.passes("b")
-			if got := describe(b, v1alpha1.ConditionReady); got != "True Ready" || b.Status.Rival != nil {
+			if got := targets.Describe(b, v1alpha1.ConditionReady); got != "True Ready" || b.Status.Rival != nil {
 				t.Errorf("%s: Ready is %s, rival %+v", tc.reason, got, b.Status.Rival)
 			}
 		})
@@ -125,8 +126,8 @@ func TestNoRival(t *testing.T) {
 			w := boundWorld(t, root)
 			w.writeDevices("kubectl-edit", tc.write)
 			b := w.passes("b")
-			if b.Status.Rival != nil || describe(b, v1alpha1.ConditionReady) != "True Ready" {
-				t.Errorf("%s: Ready is %s, rival %+v", tc.reason, describe(b, v1alpha1.ConditionReady), b.Status.Rival)
+			if b.Status.Rival != nil || targets.Describe(b, v1alpha1.ConditionReady) != "True Ready" {
+				t.Errorf("%s: Ready is %s, rival %+v", tc.reason, targets.Describe(b, v1alpha1.ConditionReady), b.Status.Rival)
 			}
 			if diff := cmp.Diff(tc.write, w.devices()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
@@ -146,7 +147,7 @@ func TestRevertCountsOnceWhileItCannotBeAnswered(t *testing.T) {
 		if b.Status.Rival == nil || b.Status.Rival.Reverts != 1 {
 			t.Fatalf("rival is %+v, want one revert", b.Status.Rival)
 		}
-		if got := describe(b, v1alpha1.ConditionReady); got != "False NodesWouldBeReplaced" {
+		if got := targets.Describe(b, v1alpha1.ConditionReady); got != "False NodesWouldBeReplaced" {
 			t.Errorf("no node boots from the snapshot any more, and Ready is %s", got)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // expectWrites compares what was written so far.
@@ -26,7 +27,7 @@ func expect(t testing.TB, why string, b *v1alpha1.NodeClassBinding, conditions m
 	t.Helper()
 	got := map[string]string{}
 	for conditionType := range conditions {
-		got[conditionType] = describe(b, conditionType)
+		got[conditionType] = targets.Describe(b, conditionType)
 	}
 	if diff := cmp.Diff(conditions, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", why, diff)

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // binding returns nil when it is gone.
@@ -22,7 +23,7 @@ func (s *simulation) binding() *v1alpha1.NodeClassBinding {
 }
 
 func (s *simulation) exists(class string) bool {
-	found, err := stored(s.Context(), s.client, classKind, class)
+	found, err := targets.Stored(s.Context(), s.client, classKind, client.ObjectKey{Name: class})
 	s.must(err)
 	return found != nil && found.GetDeletionTimestamp() == nil
 }

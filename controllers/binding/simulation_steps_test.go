@@ -13,6 +13,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/test/karpenter"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 func (s *simulation) renew() { s.publish(ebs.StateCompleted, false) }
@@ -292,7 +293,7 @@ func (s *simulation) note(b *v1alpha1.NodeClassBinding) {
 			s.reached[condition.Reason]++
 		}
 	}
-	if describe(b, v1alpha1.ConditionApplied) == "True Applied" {
+	if targets.Describe(b, v1alpha1.ConditionApplied) == "True Applied" {
 		s.reached["applied"]++
 	}
 	if b.Status.LastKnownGoodProven {

@@ -13,6 +13,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/test/karpenter"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 const simulationSteps = 30
@@ -89,7 +90,7 @@ type simulation struct {
 func newSimulation(t *testing.T, seed uint64, derive bool, strategy v1alpha1.RolloutStrategy, reached map[string]int) *simulation {
 	s := &simulation{world: newWorld(t), reached: reached, random: rand.New(rand.NewPCG(seed, 1)), derive: derive, strategy: strategy,
 		launches: "gpu", aws: account{map[string]*madeSnapshot{}}, others: []any{root}, counts: map[string]int{}}
-	s.client = stamped(s.world)
+	s.client = targets.Stamp(s.client, s.clock)
 	devices := []any{root}
 	if s.random.IntN(2) == 0 {
 		s.theirs = volume(device, "30Gi", "encrypted", true)
@@ -158,7 +159,7 @@ func (s *simulation) converge() {
 		s.checkDevices()
 		s.settle()
 		b := s.binding()
-		if describe(b, v1alpha1.ConditionReady) == "True Ready" && b.Status.AppliedSnapshotID == s.newest && snapshotIn(s.deviceOf(s.launches)) == s.newest {
+		if targets.Describe(b, v1alpha1.ConditionReady) == "True Ready" && b.Status.AppliedSnapshotID == s.newest && snapshotIn(s.deviceOf(s.launches)) == s.newest {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 // A cache that has not heard of a node costs nobody that node, and a pass that writes nothing does not list all of them.
@@ -28,14 +29,14 @@ func TestNodesAreListedBeforeAWrite(t *testing.T) {
 			return c.List(ctx, list, opts...)
 		},
 	})
-	if got := describe(w.passes("b"), v1alpha1.ConditionApplied); got != "False NodesWouldBeReplaced" || w.device() != nil {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionApplied); got != "False NodesWouldBeReplaced" || w.device() != nil {
 		t.Errorf("the node that the cache has not heard of is not spared: Applied is %s, and the device %v", got, w.device())
 	}
 	if listed != 1 {
 		t.Errorf("the nodes were listed %d times before the write, want 1", listed)
 	}
 	w.delete(newClaim("n", "gpu"))
-	if got := describe(w.passes("b"), v1alpha1.ConditionApplied); got != "True Applied" {
+	if got := targets.Describe(w.passes("b"), v1alpha1.ConditionApplied); got != "True Applied" {
 		t.Errorf("without nodes Applied is %s", got)
 	}
 	listed = 0

@@ -26,6 +26,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass/fleet"
 	"github.com/larder-dev/larder/internal/aws/ami"
+	"github.com/larder-dev/larder/test/targets"
 )
 
 var classKind, claimKind, poolKind = fleet.ClassKind, fleet.ClaimKind, fleet.PoolKind
@@ -129,7 +130,7 @@ func (w *world) passNow(name string) (*v1alpha1.NodeClassBinding, error) {
 		}
 		return nil, err
 	}
-	checkStatus(w, b)
+	targets.CheckStatus(w, b)
 	return b, err
 }
 

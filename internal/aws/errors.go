@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -74,6 +75,9 @@ var (
 	}
 	inUseCodes = []string{
 		"InvalidSnapshot.InUse",
+	}
+	versionLimitCodes = []string{
+		"VersionLimitExceeded",
 	}
 	// invalidCodes are refusals that the same request will meet again.
 	invalidCodes = []string{
@@ -190,6 +194,9 @@ func IsTokenConflict(err error) bool { return hasCode(err, tokenConflictCodes) }
 // restores.
 func IsInUse(err error) bool { return hasCode(err, inUseCodes) }
 
+// IsVersionLimit tells whether a launch template has as many versions as AWS allows.
+func IsVersionLimit(err error) bool { return hasCode(err, versionLimitCodes) }
+
 // IsOutcomeUnknown tells whether the call may have taken effect although it failed: the answer was lost, or
 // the server failed while it worked.
 func IsOutcomeUnknown(err error) bool {
@@ -219,6 +226,17 @@ func IsCall(err error) bool {
 	var api smithy.APIError
 	var missing *CredentialsError
 	return errors.As(err, &operation) || errors.As(err, &api) || errors.As(err, &missing)
+}
+
+// Action returns the permission that a failed call needs, as a policy names it: "ec2:CreateLaunchTemplateVersion". It is
+// empty for what is no call to AWS.
+func Action(err error) string {
+	var operation *smithy.OperationError
+	if !errors.As(err, &operation) {
+		return ""
+	}
+	service := strings.ToLower(strings.ReplaceAll(operation.Service(), " ", ""))
+	return service + ":" + operation.Operation()
 }
 
 // Words returns what AWS itself says in an error, or why there was no answer. It is the same at each try: the SDK's text

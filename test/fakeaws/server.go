@@ -229,7 +229,7 @@ func (s *Server) MutatingCalls() map[string]int {
 	defer s.mu.Unlock()
 	mutating := map[string]int{}
 	for action, count := range s.calls {
-		if !readOnly.MatchString(action) {
+		if IsMutating(action) {
 			mutating[action] = count
 		}
 	}

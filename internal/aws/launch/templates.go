@@ -1,8 +1,10 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -78,4 +80,42 @@ func (c *Client) versionsByHalves(ctx context.Context, of template, numbers []st
 	}
 	second, err := c.versions(ctx, of, numbers[half:])
 	return append(first, second...), err
+}
+
+// Template finds a launch template. One that this account does not have in this Region is an error of which
+// larderaws.IsNotFound is true.
+func (c *Client) Template(ctx context.Context, of Reference) (Template, error) {
+	input := &ec2.DescribeLaunchTemplatesInput{}
+	if of.ID != "" {
+		input.LaunchTemplateIds = []string{of.ID}
+	} else {
+		input.LaunchTemplateNames = []string{of.Name}
+	}
+	out, err := c.ec2.DescribeLaunchTemplates(ctx, input)
+	if err != nil {
+		return Template{}, fmt.Errorf("reading %s: %w", of, err)
+	}
+	if len(out.LaunchTemplates) != 1 {
+		return Template{}, fmt.Errorf("reading %s: EC2 answered with %d templates", of, len(out.LaunchTemplates))
+	}
+	return templateOf(out.LaunchTemplates[0]), nil
+}
+
+// Versions returns all versions of a launch template, in the order of their numbers.
+func (c *Client) Versions(ctx context.Context, templateID string) ([]Version, error) {
+	var all []Version
+	for pages := ec2.NewDescribeLaunchTemplateVersionsPaginator(c.ec2, &ec2.DescribeLaunchTemplateVersionsInput{
+		LaunchTemplateId: aws.String(templateID),
+		MaxResults:       aws.Int32(versionsPerPage),
+	}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading the versions of launch template %s: %w", templateID, err)
+		}
+		for _, version := range page.LaunchTemplateVersions {
+			all = append(all, versionOf(version))
+		}
+	}
+	slices.SortFunc(all, func(a, b Version) int { return cmp.Compare(a.Number, b.Number) })
+	return all, nil
 }

@@ -1,4 +1,4 @@
-package binding_test
+package targets
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 )
 
-// checkStatus holds what is true of every status, whatever happened.
-func checkStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
+// CheckStatus holds what is true of every status, whatever happened.
+func CheckStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
 	t.Helper()
 	if len(b.Status.Conditions) == 0 {
 		return // not looked at yet
@@ -110,11 +110,19 @@ func checkKstatus(t testing.TB, b *v1alpha1.NodeClassBinding, want status.Status
 	}
 }
 
-// describe is a condition in one line, for comparison.
-func describe(b *v1alpha1.NodeClassBinding, conditionType string) string {
+// Describe is a condition in one line, for comparison.
+func Describe(b *v1alpha1.NodeClassBinding, conditionType string) string {
 	c := meta.FindStatusCondition(b.Status.Conditions, conditionType)
 	if c == nil {
 		return "absent"
 	}
 	return fmt.Sprintf("%s %s", c.Status, c.Reason)
+}
+
+// Message is what a condition says; empty when it is absent.
+func Message(b *v1alpha1.NodeClassBinding, conditionType string) string {
+	if c := meta.FindStatusCondition(b.Status.Conditions, conditionType); c != nil {
+		return c.Message
+	}
+	return ""
 }

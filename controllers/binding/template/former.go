@@ -1,0 +1,84 @@
+package template
+
+import (
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/larder-dev/larder/controllers/binding/volume"
+	"github.com/larder-dev/larder/internal/aws/launch"
+)
+
+// formerly returns the record that a version made from this one has to carry, but for its snapshot. What the device was
+// before is known of a version that was made for the binding, and of one that somebody made from such a one.
+func (h History) formerly(want Want, from launch.Version) record {
+	known := record{binding: want.Binding, source: from.Number, origin: from.Number, was: want.Was, device: want.Device.Name}
+	ours, found := h.ancestor(want.Binding, want.Device.Name, from)
+	switch {
+	case !found:
+		known.former = volumeOf(find(from.Devices, want.Device.Name))
+	case ours.Number == from.Number:
+		of, _ := recordIn(ours)
+		known.origin, known.was, known.former = of.origin, of.was, of.former
+	default:
+		of, _ := recordIn(ours)
+		known.former = of.former
+	}
+	known.former = withoutSnapshots(known.former, want.MayName)
+	return known
+}
+
+// ancestor returns the version for this binding that says what the device of a version was before: the version itself, or
+// the last one that has the same device, which whoever made the version took over.
+func (h History) ancestor(binding types.UID, device string, of launch.Version) (launch.Version, bool) {
+	if known, found := recordIn(of); found && known.binding == binding && known.device == device {
+		return of, true
+	}
+	current := find(of.Devices, device)
+	for _, one := range slices.Backward(h.Versions) {
+		known, found := recordIn(one)
+		ours := found && known.binding == binding && known.device == device && known.snapshotID != ""
+		if ours && current != nil && reflect.DeepEqual(find(one.Devices, device), current) {
+			return one, true
+		}
+	}
+	return launch.Version{}, false
+}
+
+// volumeOf returns what a binding decides of a device; nil for no device.
+func volumeOf(device *launch.Device) *volume.Volume {
+	if device == nil || device.EBS == nil {
+		return nil
+	}
+	return &volume.Volume{
+		SnapshotID: device.EBS.SnapshotID, SizeGiB: device.EBS.SizeGiB, Type: device.EBS.Type,
+		IOPS: device.EBS.IOPS, Throughput: device.EBS.Throughput, InitializationRate: device.EBS.InitializationRate,
+	}
+}
+
+// withoutSnapshots returns the volume without its snapshot if that is one of these: with a size then, since EC2 makes no
+// volume of neither, and without a rate, which is for volumes made from snapshots.
+func withoutSnapshots(former *volume.Volume, ids []string) *volume.Volume {
+	if former == nil || !slices.Contains(ids, former.SnapshotID) {
+		return former
+	}
+	plain := *former
+	plain.SnapshotID, plain.InitializationRate = "", 0
+	if plain.SizeGiB == 0 {
+		plain.SizeGiB = volume.MinimumGiB
+	}
+	return &plain
+}
+
+// tuned returns the device with what a binding decides of it. A new one is encrypted and goes with its node.
+func tuned(current *launch.Device, name string, wanted volume.Volume) launch.Device {
+	yes := true
+	disk := launch.Volume{Encrypted: &yes, DeleteOnTermination: &yes}
+	if current != nil {
+		disk = *current.EBS
+	}
+	disk.SnapshotID, disk.SizeGiB, disk.Type = wanted.SnapshotID, wanted.SizeGiB, wanted.Type
+	disk.IOPS, disk.Throughput, disk.InitializationRate = wanted.IOPS, wanted.Throughput, wanted.InitializationRate
+	return launch.Device{Name: name, EBS: &disk}
+}

@@ -1,0 +1,127 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// versionsPerDeletion is the most that EC2 deletes at once.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
+const versionsPerDeletion = 200
+
+// codeDiffers takes the place of AWS's code where EC2 kept other devices than it was sent.
+const codeDiffers = "DevicesDiffer"
+
+// Error gives the codes and messages.
+func (e *RefusedError) Error() string {
+	said := make([]string, 0, len(e.Codes))
+	for i, code := range e.Codes {
+		said = append(said, code+": "+e.Messages[i])
+	}
+	return strings.Join(said, "; ")
+}
+
+// CreateVersion makes a version and returns it as EC2 has it. One that EC2 warns of, or that has other devices than asked
+// for, is deleted again; the error is a *RefusedError then.
+func (c *Client) CreateVersion(ctx context.Context, version NewVersion) (Version, error) {
+	data := &types.RequestLaunchTemplateData{}
+	for _, device := range version.Devices {
+		data.BlockDeviceMappings = append(data.BlockDeviceMappings, requestOf(device))
+	}
+	if len(version.Devices) == 0 {
+		data.UserData = aws.String(version.UserData)
+	}
+	out, err := c.ec2.CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
+		LaunchTemplateId:   aws.String(version.TemplateID),
+		SourceVersion:      aws.String(strconv.FormatInt(version.Source, 10)),
+		VersionDescription: aws.String(version.Description),
+		ClientToken:        aws.String(version.Token),
+		LaunchTemplateData: data,
+	})
+	if err != nil {
+		return Version{}, fmt.Errorf("creating a version of launch template %s from version %d: %w", version.TemplateID, version.Source, err)
+	}
+	if out.LaunchTemplateVersion == nil {
+		return Version{}, fmt.Errorf("creating a version of launch template %s from version %d: EC2 answered without one", version.TemplateID, version.Source)
+	}
+	made := versionOf(*out.LaunchTemplateVersion)
+	refused := refusal(out.Warning, version.Devices, made.Devices)
+	if refused == nil {
+		return made, nil
+	}
+	err = fmt.Errorf("creating version %d of launch template %s: %w", made.Number, version.TemplateID, refused)
+	return Version{}, errors.Join(err, c.DeleteVersions(ctx, version.TemplateID, []int64{made.Number}))
+}
+
+func refusal(warning *types.ValidationWarning, sent, kept []Device) *RefusedError {
+	refused := &RefusedError{}
+	if warning != nil {
+		for _, one := range warning.Errors {
+			refused.Codes = append(refused.Codes, aws.ToString(one.Code))
+			refused.Messages = append(refused.Messages, aws.ToString(one.Message))
+		}
+	}
+	if len(refused.Codes) == 0 && !reflect.DeepEqual(slices.Concat(sent), slices.Concat(kept)) {
+		refused.Codes = append(refused.Codes, codeDiffers)
+		refused.Messages = append(refused.Messages, "EC2 kept other block devices than it was sent")
+	}
+	if len(refused.Codes) == 0 {
+		return nil
+	}
+	return refused
+}
+
+// SetDefault makes a version the template's default one.
+func (c *Client) SetDefault(ctx context.Context, templateID string, number int64) error {
+	_, err := c.ec2.ModifyLaunchTemplate(ctx, &ec2.ModifyLaunchTemplateInput{
+		LaunchTemplateId: aws.String(templateID), DefaultVersion: aws.String(strconv.FormatInt(number, 10)),
+	})
+	if err != nil {
+		return fmt.Errorf("making version %d the default one of launch template %s: %w", number, templateID, err)
+	}
+	return nil
+}
+
+// DeleteVersions deletes these versions; one that does not exist is no error. Of the others all are tried.
+func (c *Client) DeleteVersions(ctx context.Context, templateID string, numbers []int64) error {
+	var failed []error
+	for part := range slices.Chunk(numbers, versionsPerDeletion) {
+		input := &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: aws.String(templateID)}
+		for _, number := range part {
+			input.Versions = append(input.Versions, strconv.FormatInt(number, 10))
+		}
+		out, err := c.ec2.DeleteLaunchTemplateVersions(ctx, input)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("deleting versions %s of launch template %s: %w", strings.Join(input.Versions, ", "), templateID, err))
+			continue
+		}
+		for _, kept := range out.UnsuccessfullyDeletedLaunchTemplateVersions {
+			if err := notDeleted(kept); err != nil {
+				failed = append(failed, fmt.Errorf("deleting version %d of launch template %s: %w", aws.ToInt64(kept.VersionNumber), templateID, err))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// notDeleted returns why, nil for a version that was gone already.
+func notDeleted(item types.DeleteLaunchTemplateVersionsResponseErrorItem) error {
+	if item.ResponseError == nil {
+		return errors.New("EC2 does not say why not")
+	}
+	switch item.ResponseError.Code {
+	case types.LaunchTemplateErrorCodeLaunchTemplateVersionDoesNotExist:
+		return nil
+	default:
+		return fmt.Errorf("%s: %s", item.ResponseError.Code, aws.ToString(item.ResponseError.Message))
+	}
+}
