@@ -69,7 +69,7 @@ func (s *snapshotController) add(ctx context.Context) error {
 		Keys:         s.regions.of(s.aws.Region).keys,
 		Runner:       snapshot.NewRunner(builds, parallelBuilds, clock.RealClock{}),
 		References:   collector.References,
-		Templates:    s.regions.of(s.aws.Region).templates,
+		Consumers:    []references.Consumers{s.regions.of(s.aws.Region).templates},
 		Distribution: s.distributor(),
 		Collection:   collector,
 		Recorder:     s.manager.GetEventRecorder("larder-snapshot"),
@@ -145,7 +145,7 @@ func (s *snapshotController) collector() *collection.Collector {
 		References: references.Reader{Live: s.manager.GetAPIReader(), Mapper: s.manager.GetRESTMapper()},
 		Regions: func(region string) collection.Region {
 			clients := s.regions.of(region)
-			return collection.Region{Snapshots: clients.snapshots, Templates: clients.templates}
+			return collection.Region{Snapshots: clients.snapshots, Consumers: []references.Consumers{clients.templates}}
 		},
 		CopiedTo:     distribution.CopiedTo,
 		Recorder:     s.manager.GetEventRecorder("larder-collection"),

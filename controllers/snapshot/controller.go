@@ -47,8 +47,8 @@ type Reconciler struct {
 	Keys       Keys
 	Runner     *Runner
 	References References
-	// Templates are the launch templates of the operator's Region.
-	Templates    references.Templates
+	// Consumers are what makes volumes of snapshots in the operator's Region.
+	Consumers    []references.Consumers
 	Distribution Distribution
 	Collection   Collection
 	Recorder     events.EventRecorder

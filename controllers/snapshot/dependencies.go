@@ -45,7 +45,7 @@ type Snapshots interface {
 
 // References tell who may still use snapshots.
 type References interface {
-	List(ctx context.Context, templates references.Templates) (references.References, error)
+	List(ctx context.Context, consumers ...references.Consumers) (references.References, error)
 }
 
 // Distribution keeps what is made of the current snapshot beside it; distribution.Distributor does.

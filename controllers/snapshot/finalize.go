@@ -82,7 +82,7 @@ func (r *Reconciler) retain(ctx context.Context, object *larderv1alpha1.ImageCac
 
 // unused waits until nobody boots from a snapshot of the object, and takes back what was published of it.
 func (r *Reconciler) unused(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot) (*hindrance, *failure) {
-	users, err := r.References.List(ctx, r.Templates)
+	users, err := r.References.List(ctx, r.Consumers...)
 	if err != nil {
 		return nil, referencesFailure(err)
 	}

@@ -48,7 +48,7 @@ func testManager(t *testing.T, plane *controlplane.ControlPlane, config *rest.Co
 		Client: manager.GetClient(), Live: manager.GetAPIReader(),
 		Registries: &registry{}, Snapshots: ebs, Contents: builder, Keys: keys{},
 		References: references.Reader{Live: manager.GetAPIReader(), Mapper: manager.GetRESTMapper()},
-		Templates:  &beside{}, Distribution: &beside{}, Collection: &beside{},
+		Consumers:  []references.Consumers{&beside{}}, Distribution: &beside{}, Collection: &beside{},
 		Runner:   NewRunner(builder, 1, clock.RealClock{}),
 		Recorder: manager.GetEventRecorder("larder"), Clock: clock.RealClock{},
 		ClusterUID: clusterUID, Region: "eu-central-1",

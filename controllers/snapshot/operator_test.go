@@ -54,7 +54,7 @@ func newOperator(t *testing.T, plane *controlplane.ControlPlane, asOperator clie
 		Client: asOperator, Live: asOperator,
 		Registries: o.registry, Snapshots: o.cloud, Contents: o.builder, Keys: keys{},
 		References: references.Reader{Live: asOperator, Mapper: asOperator.RESTMapper()},
-		Templates:  o.beside, Distribution: o.beside, Collection: o.beside,
+		Consumers:  []references.Consumers{o.beside}, Distribution: o.beside, Collection: o.beside,
 		Runner:   NewRunner(o.builder, 1, passive),
 		Recorder: &events.FakeRecorder{}, Clock: passive,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",

@@ -15,7 +15,7 @@ import (
 // heldOf returns which of the snapshots someone names beside their own object. When that cannot be found out, it is all
 // of them.
 func (r *Reconciler) heldOf(ctx context.Context, object *larderv1alpha1.ImageCacheSnapshot, snapshots []ebs.Snapshot) (map[string]bool, *failure) {
-	users, err := r.References.List(ctx, r.Templates)
+	users, err := r.References.List(ctx, r.Consumers...)
 	held := map[string]bool{}
 	for _, snapshot := range snapshots {
 		held[snapshot.ID] = err != nil || len(users.Without(object.Name).Of(snapshot.ID)) > 0

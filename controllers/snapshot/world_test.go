@@ -127,7 +127,7 @@ func (w *world) start() {
 		Client: crashing, Live: crashing,
 		Registries: w.registry, Snapshots: crashingCloud{w.cloud, w}, Contents: builder, Keys: keys{},
 		References: references.Reader{Live: crashing, Mapper: crashing.RESTMapper()},
-		Templates:  w.beside, Distribution: w.beside, Collection: w.beside,
+		Consumers:  []references.Consumers{w.beside}, Distribution: w.beside, Collection: w.beside,
 		Runner:   NewRunner(builder, 1, w.clock),
 		Recorder: w.events, Clock: w.clock,
 		ClusterUID: "cluster-uid", Region: "eu-central-1",
@@ -135,7 +135,7 @@ func (w *world) start() {
 	w.collector = &collection.Collector{
 		Client: crashing, Live: crashing, References: references.Reader{Live: crashing, Mapper: crashing.RESTMapper()},
 		Regions: func(string) collection.Region {
-			return collection.Region{Snapshots: crashingCloud{w.cloud, w}, Templates: w.beside}
+			return collection.Region{Snapshots: crashingCloud{w.cloud, w}, Consumers: []references.Consumers{w.beside}}
 		},
 		Collected: w.process.Look,
 		CopiedTo:  distribution.CopiedTo, Recorder: w.events, Clock: clock.RealClock{},

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -142,6 +143,26 @@ func (c *ControlPlane) installKarpenter(release KarpenterRelease) error {
 	return nil
 }
 
+// InstallVolumeSnapshots adds the kinds of the CSI snapshot controller, and waits until they are served.
+func (c *ControlPlane) InstallVolumeSnapshots(t testing.TB) {
+	t.Helper()
+	if err := c.installVolumeSnapshots(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *ControlPlane) installVolumeSnapshots() error {
+	files, err := snapshotCRDs(c.root)
+	if err != nil {
+		return err
+	}
+	options := envtest.CRDInstallOptions{Paths: files, ErrorIfPathMissing: true, MaxTime: startTimeout}
+	if _, err := envtest.InstallCRDs(c.AdminConfig, options); err != nil {
+		return fmt.Errorf("installing the definitions of VolumeSnapshots: %w", err)
+	}
+	return nil
+}
+
 // Stop ends the API server and etcd; what they stored is gone.
 func (c *ControlPlane) Stop() error {
 	if err := c.environment.Stop(); err != nil {
@@ -150,11 +171,12 @@ func (c *ControlPlane) Stop() error {
 	return nil
 }
 
-// Scheme knows Kubernetes' own kinds and Larder's. Karpenter's are used as unstructured objects, by the
-// operator too.
+// Scheme knows Kubernetes' own kinds, those of CSI's snapshots, and Larder's. Karpenter's are used as unstructured objects,
+// by the operator too.
 func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(snapshotv1.AddToScheme(scheme))
 	utilruntime.Must(larderv1alpha1.AddToScheme(scheme))
 	return scheme
 }

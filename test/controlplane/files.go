@@ -27,7 +27,11 @@ const (
 	NewestKarpenter KarpenterRelease = "v1.15"
 )
 
-const karpenterModule = "github.com/aws/karpenter-provider-aws"
+const (
+	karpenterModule = "github.com/aws/karpenter-provider-aws"
+	// snapshotModule has the definitions of VolumeSnapshots beside their types.
+	snapshotModule = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+)
 
 // ModuleRoot is the nearest folder with a go.mod, from the folder of the package under test upwards.
 func ModuleRoot() (string, error) {
@@ -47,11 +51,28 @@ func ModuleRoot() (string, error) {
 	}
 }
 
-// karpenterCRDs returns the folder with the definitions as Karpenter releases them. The go command refuses a module that
-// asks for a newer Go than its own, even to download it, so it may fetch that Go first, whatever GOTOOLCHAIN says elsewhere.
+// karpenterCRDs returns the folder with the definitions as Karpenter releases them.
 func karpenterCRDs(root string, release KarpenterRelease) (string, error) {
-	command := exec.Command("go", "mod", "download", "-json", karpenterModule)
-	command.Dir = filepath.Join(root, "hack", "karpenter", string(release))
+	module, err := download(filepath.Join(root, "hack", "karpenter", string(release)), karpenterModule)
+	return filepath.Join(module, "pkg", "apis", "crds"), err
+}
+
+// snapshotCRDs returns the files with the definitions of VolumeSnapshots, their contents and their classes, as they are
+// released with the types that Larder is built with.
+func snapshotCRDs(root string) ([]string, error) {
+	module, err := download(root, snapshotModule)
+	var files []string
+	for _, kind := range []string{"volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"} {
+		files = append(files, filepath.Join(module, "config", "crd", "snapshot.storage.k8s.io_"+kind+".yaml"))
+	}
+	return files, err
+}
+
+// download returns the folder of a module that the go.mod of another folder names. The go command refuses a module that
+// asks for a newer Go than its own, even to download it, so it may fetch that Go first, whatever GOTOOLCHAIN says elsewhere.
+func download(from, name string) (string, error) {
+	command := exec.Command("go", "mod", "download", "-json", name)
+	command.Dir = from
 	command.Env = append(command.Environ(), "GOTOOLCHAIN=auto")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
@@ -59,13 +80,13 @@ func karpenterCRDs(root string, release KarpenterRelease) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("downloading %s in %s: %w: %s%s: it takes the Go release that go.mod names there, which the go "+
 			"command fetches as module golang.org/toolchain: let it reach a module proxy that has it, or install that Go",
-			karpenterModule, command.Dir, err, output, stderr.Bytes())
+			name, from, err, output, stderr.Bytes())
 	}
 	var module struct{ Dir string }
 	if err := json.Unmarshal(output, &module); err != nil {
-		return "", fmt.Errorf("reading the answer of go mod download for %s: %w", karpenterModule, err)
+		return "", fmt.Errorf("reading the answer of go mod download for %s: %w", name, err)
 	}
-	return filepath.Join(module.Dir, "pkg", "apis", "crds"), nil
+	return module.Dir, nil
 }
 
 // readRoles reads the ClusterRoles and Roles of a file with several YAML documents, strictly.

@@ -75,7 +75,7 @@ func (w *world) startOperator() *operator {
 	o.collector = &collection.Collector{
 		Client: client, Live: client, References: users,
 		Regions: func(region string) collection.Region {
-			return collection.Region{Snapshots: regions.of(region).snapshots, Templates: regions.of(region).templates}
+			return collection.Region{Snapshots: regions.of(region).snapshots, Consumers: []references.Consumers{regions.of(region).templates}}
 		},
 		Collected: func(object *v1alpha1.ImageCacheSnapshot) { w.wake(object.Name) },
 		CopiedTo:  distribution.CopiedTo, Recorder: w.events, Clock: w.clock,
@@ -85,7 +85,7 @@ func (w *world) startOperator() *operator {
 		Client: client, Live: client,
 		Registries: w.registries(secrets), Snapshots: own, Contents: builds, Keys: regions.of(home).keys,
 		Runner:     snapshot.NewRunner(o.builds, 2, w.clock),
-		References: users, Templates: regions.of(home).templates,
+		References: users, Consumers: []references.Consumers{regions.of(home).templates},
 		Distribution: &distribution.Distributor{
 			Home: own, FastRestores: own,
 			Elsewhere:  func(region string) distribution.Copies { return regions.of(region).snapshots },

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/fakeaws"
@@ -34,7 +35,7 @@ func newAccount(t *testing.T) *account {
 	w.collector.Regions = func(name string) Region {
 		config := server.Config()
 		config.Region = name
-		return Region{Snapshots: ebs.New(config, ebs.Options{Clock: w.clock}), Templates: launch.New(config)}
+		return Region{Snapshots: ebs.New(config, ebs.Options{Clock: w.clock}), Consumers: []references.Consumers{launch.New(config)}}
 	}
 	return &account{w, server}
 }

@@ -46,7 +46,8 @@ type Snapshots interface {
 // Region is what there is to work with in one AWS Region.
 type Region struct {
 	Snapshots Snapshots
-	Templates references.Templates
+	// Consumers are what makes volumes of snapshots there.
+	Consumers []references.Consumers
 }
 
 // Collector is a manager's Runnable. All fields are required but those that say otherwise.

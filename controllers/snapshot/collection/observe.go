@@ -106,7 +106,7 @@ func (c *Collector) lookUp(ctx context.Context, f *facts, due map[string][]strin
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(due)) {
 		region := c.Regions(name)
-		users, err := c.References.List(ctx, region.Templates)
+		users, err := c.References.List(ctx, region.Consumers...)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("looking for users of %d snapshots in %s: %w", len(due[name]), name, err))
 			continue

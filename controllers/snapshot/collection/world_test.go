@@ -110,7 +110,7 @@ func (w *world) start() {
 			if w.account[name] == nil {
 				w.t.Errorf("the collector works in Region %s", name)
 			}
-			return Region{Snapshots: w.account[name], Templates: w.account[name]}
+			return Region{Snapshots: w.account[name], Consumers: []references.Consumers{w.account[name]}}
 		},
 		CopiedTo: copiedTo, Recorder: w.events, Clock: w.clock,
 		ClusterUID: cluster, Home: home, Namespace: "larder-system",

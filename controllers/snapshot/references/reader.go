@@ -5,18 +5,17 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-// Templates are the launch templates of one Region.
-type Templates interface {
-	// SnapshotUses returns every version in use: the default and the latest ones, and those that an Auto Scaling
-	// group names.
+// Consumers are what makes volumes of snapshots in one Region, of one kind: launch templates with the Auto Scaling groups
+// that name their versions, EKS node groups, Batch environments, or ECS services.
+type Consumers interface {
+	// SnapshotUses returns everything of the kind that may make a volume of a snapshot. After an error nobody may take a
+	// snapshot for unused.
 	SnapshotUses(ctx context.Context) ([]launch.Use, error)
 }
 
@@ -24,18 +23,19 @@ type Templates interface {
 type Reader struct {
 	// Live asks the API server itself, not a cache.
 	Live client.Reader
-	// Mapper tells in which version the API server has Karpenter's classes, if it has them.
+	// Mapper tells in which versions the API server has the kinds of Karpenter and of CSI, if it has them.
 	Mapper meta.RESTMapper
 }
 
-// List returns everything that may use snapshots of the Region of these launch templates. After an error nobody may
-// take a snapshot for unused.
-func (r Reader) List(ctx context.Context, templates Templates) (References, error) {
+// List returns everything that may use snapshots of the Region of these consumers. After an error nobody may take a
+// snapshot for unused.
+func (r Reader) List(ctx context.Context, consumers ...Consumers) (References, error) {
+	lists := []func(context.Context) ([]reference, error){r.objects, r.bindings, r.classes, r.volumeContents}
+	for _, kind := range consumers {
+		lists = append(lists, func(ctx context.Context) ([]reference, error) { return usesOf(ctx, kind) })
+	}
 	var found References
-	for _, list := range []func(context.Context) ([]reference, error){
-		r.objects, r.bindings, r.classes,
-		func(ctx context.Context) ([]reference, error) { return versionsInUse(ctx, templates) },
-	} {
+	for _, list := range lists {
 		some, err := list(ctx)
 		if err != nil {
 			return References{}, err
@@ -105,59 +105,10 @@ func (r Reader) bindings(ctx context.Context) ([]reference, error) {
 	return found, nil
 }
 
-var classKind = schema.GroupKind{Group: "karpenter.k8s.aws", Kind: "EC2NodeClass"}
-
-// classes are read in whatever version there is: one that this code does not know still boots nodes.
-func (r Reader) classes(ctx context.Context) ([]reference, error) {
-	mapping, err := r.Mapper.RESTMapping(classKind)
-	if meta.IsNoMatchError(err) {
-		return nil, nil // a cluster without Karpenter
-	}
+func usesOf(ctx context.Context, consumers Consumers) ([]reference, error) {
+	uses, err := consumers.SnapshotUses(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the version of EC2NodeClasses: %w", err)
-	}
-	classes := &unstructured.UnstructuredList{}
-	classes.SetGroupVersionKind(mapping.GroupVersionKind.GroupVersion().WithKind(classKind.Kind + "List"))
-	if err := r.Live.List(ctx, classes); err != nil {
-		// Also when Karpenter was removed a moment ago: its classes may as well have moved to another version.
-		return nil, fmt.Errorf("listing the EC2NodeClasses that may name a snapshot (if Karpenter was removed, restart Larder): %w", err)
-	}
-	var found []reference
-	for _, class := range classes.Items {
-		ids, err := snapshotIDsOf(class)
-		if err != nil {
-			return nil, fmt.Errorf("reading EC2NodeClass %s: %w", class.GetName(), err)
-		}
-		found = append(found, reference{name: "ec2nodeclass/" + class.GetName(), snapshotIDs: ids})
-	}
-	return found, nil
-}
-
-// snapshotIDsOf is an error for devices that it does not understand: they may name a snapshot.
-func snapshotIDsOf(class unstructured.Unstructured) ([]string, error) {
-	mappings, _, err := unstructured.NestedSlice(class.Object, "spec", "blockDeviceMappings")
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for i, mapping := range mappings {
-		fields, ok := mapping.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("spec.blockDeviceMappings[%d] is no object", i)
-		}
-		id, _, err := unstructured.NestedString(fields, "ebs", "snapshotID")
-		if err != nil {
-			return nil, fmt.Errorf("spec.blockDeviceMappings[%d]: %w", i, err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
-}
-
-func versionsInUse(ctx context.Context, templates Templates) ([]reference, error) {
-	uses, err := templates.SnapshotUses(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing the launch template versions that may name a snapshot: %w", err)
+		return nil, fmt.Errorf("listing what may make volumes of a snapshot in AWS: %w", err)
 	}
 	var found []reference
 	for _, use := range uses {

@@ -21,7 +21,12 @@ import (
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-var karpenter = schema.GroupVersion{Group: "karpenter.k8s.aws", Version: "v1"}
+var (
+	karpenter = schema.GroupVersion{Group: "karpenter.k8s.aws", Version: "v1"}
+	csi       = schema.GroupVersion{Group: "snapshot.storage.k8s.io", Version: "v1"}
+)
+
+const ebsDriver = "ebs.csi.aws.com"
 
 // templates answer with these uses, or with an error.
 type templates struct {
@@ -31,27 +36,53 @@ type templates struct {
 
 func (t templates) SnapshotUses(context.Context) ([]launch.Use, error) { return t.uses, t.err }
 
-func schemeOf(t *testing.T, classes schema.GroupVersion) *runtime.Scheme {
+func schemeOf(t *testing.T, others ...schema.GroupVersionKind) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := larderv1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	if !classes.Empty() {
-		scheme.AddKnownTypeWithName(classes.WithKind("EC2NodeClass"), &unstructured.Unstructured{})
-		scheme.AddKnownTypeWithName(classes.WithKind("EC2NodeClassList"), &unstructured.UnstructuredList{})
+	for _, kind := range others {
+		scheme.AddKnownTypeWithName(kind, &unstructured.Unstructured{})
+		scheme.AddKnownTypeWithName(kind.GroupVersion().WithKind(kind.Kind+"List"), &unstructured.UnstructuredList{})
 	}
 	return scheme
 }
 
-func readerOf(t *testing.T, classes schema.GroupVersion, objects ...client.Object) references.Reader {
-	t.Helper()
-	built := fake.NewClientBuilder().WithScheme(schemeOf(t, classes)).WithObjects(objects...).Build()
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{classes})
+// kindsOf are the kinds of others in a cluster that has Karpenter's classes, and the kinds of CSI, in these versions; an
+// empty one stands for a cluster without.
+func kindsOf(classes, csi schema.GroupVersion) []schema.GroupVersionKind {
+	var kinds []schema.GroupVersionKind
 	if !classes.Empty() {
-		mapper.Add(classes.WithKind("EC2NodeClass"), meta.RESTScopeRoot)
+		kinds = append(kinds, classes.WithKind("EC2NodeClass"))
+	}
+	if !csi.Empty() {
+		kinds = append(kinds, csi.WithKind("VolumeSnapshotContent"))
+	}
+	return kinds
+}
+
+func readerOf(t *testing.T, classes, csi schema.GroupVersion, objects ...client.Object) references.Reader {
+	t.Helper()
+	kinds := kindsOf(classes, csi)
+	built := fake.NewClientBuilder().WithScheme(schemeOf(t, kinds...)).WithObjects(objects...).Build()
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{classes, csi})
+	for _, kind := range kinds {
+		mapper.Add(kind, meta.RESTScopeRoot)
 	}
 	return references.Reader{Live: built, Mapper: mapper}
+}
+
+// contentOf is a VolumeSnapshotContent with these fields of its spec and status.
+func contentOf(version schema.GroupVersion, spec, status map[string]any) *unstructured.Unstructured {
+	content := &unstructured.Unstructured{Object: map[string]any{"spec": spec, "status": status}}
+	content.SetGroupVersionKind(version.WithKind("VolumeSnapshotContent"))
+	content.SetName("models")
+	return content
+}
+
+func provisioned(driver string, handle any) map[string]any {
+	return map[string]any{"driver": driver, "source": map[string]any{"snapshotHandle": handle}}
 }
 
 func classOf(version schema.GroupVersion, devices ...any) *unstructured.Unstructured {
@@ -165,6 +196,22 @@ func TestWhoUsesASnapshot(t *testing.T) {
 			templates: templates{uses: []launch.Use{{Name: "launch template lt-1 (workers) version 3, default", SnapshotIDs: []string{"snap-1"}}}},
 			snapshot:  "snap-1", want: []string{"launch template lt-1 (workers) version 3, default"},
 		},
+		"content that names it": {
+			reason:   "claims make volumes of it, whoever made the object",
+			objects:  []client.Object{contentOf(csi, provisioned(ebsDriver, "snap-1"), nil)},
+			snapshot: "snap-1", want: []string{"volumesnapshotcontent/models"},
+		},
+		"content whose driver took it": {
+			reason: "such a one names a volume, and its status the snapshot",
+			objects: []client.Object{contentOf(csi, map[string]any{"driver": ebsDriver, "source": map[string]any{"volumeHandle": "vol-1"}},
+				map[string]any{"snapshotHandle": "snap-1"})},
+			snapshot: "snap-1", want: []string{"volumesnapshotcontent/models"},
+		},
+		"content of another driver": {
+			reason:   "its handles are not EBS's, whatever they look like",
+			objects:  []client.Object{contentOf(csi, provisioned("csi.example.com", "snap-1"), nil)},
+			snapshot: "snap-1",
+		},
 		"no snapshot": {
 			reason:   "what has none of its own uses none of others",
 			objects:  []client.Object{objectOf(func(*larderv1alpha1.ImageCacheSnapshot) {}), bindingOf(func(*larderv1alpha1.NodeClassBinding) {})},
@@ -173,7 +220,7 @@ func TestWhoUsesASnapshot(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			found, err := readerOf(t, karpenter, c.objects...).List(t.Context(), c.templates)
+			found, err := readerOf(t, karpenter, csi, c.objects...).List(t.Context(), c.templates)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +233,7 @@ func TestWhoUsesASnapshot(t *testing.T) {
 
 func TestPinKnowsTheObject(t *testing.T) {
 	object := objectOf(func(o *larderv1alpha1.ImageCacheSnapshot) { o.Spec.Revision = new(int64(2)) })
-	found, err := readerOf(t, karpenter, object).List(t.Context(), templates{})
+	found, err := readerOf(t, karpenter, csi, object).List(t.Context(), templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +248,7 @@ func TestPinKnowsTheObject(t *testing.T) {
 func TestWhatADeletionWaitsFor(t *testing.T) {
 	object := objectOf(func(o *larderv1alpha1.ImageCacheSnapshot) { o.Status.SnapshotID = "snap-1" })
 	refers := bindingOf(func(*larderv1alpha1.NodeClassBinding) {})
-	found, err := readerOf(t, karpenter, object, refers, classOf(karpenter, deviceOf("snap-1"))).List(t.Context(), templates{})
+	found, err := readerOf(t, karpenter, csi, object, refers, classOf(karpenter, deviceOf("snap-1"))).List(t.Context(), templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,19 +264,63 @@ func TestWhatADeletionWaitsFor(t *testing.T) {
 }
 
 func TestClustersWithoutKarpenter(t *testing.T) {
-	if _, err := readerOf(t, schema.GroupVersion{}).List(t.Context(), templates{}); err != nil {
-		t.Errorf("a cluster without Karpenter's kinds has none of its classes: %v", err)
+	found, err := readerOf(t, schema.GroupVersion{}, csi, contentOf(csi, provisioned(ebsDriver, "snap-1"), nil)).List(t.Context(), templates{})
+	if err != nil || len(found.Of("snap-1")) != 1 {
+		t.Errorf("a cluster without Karpenter's kinds has none of its classes, and contents all the same: %q, %v", found.Of("snap-1"), err)
+	}
+}
+
+func TestClustersWithoutCSI(t *testing.T) {
+	found, err := readerOf(t, karpenter, schema.GroupVersion{}, classOf(karpenter, deviceOf("snap-1"))).List(t.Context(), templates{})
+	if err != nil || len(found.Of("snap-1")) != 1 {
+		t.Errorf("a cluster without the kinds of CSI has no contents, and classes all the same: %q, %v", found.Of("snap-1"), err)
 	}
 }
 
 func TestClassesOfALaterVersion(t *testing.T) {
 	later := schema.GroupVersion{Group: karpenter.Group, Version: "v2"}
-	found, err := readerOf(t, later, classOf(later, deviceOf("snap-1"))).List(t.Context(), templates{})
+	found, err := readerOf(t, later, csi, classOf(later, deviceOf("snap-1"))).List(t.Context(), templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := found.Of("snap-1"); len(got) != 1 {
 		t.Errorf("users of snap-1: %q: a class boots nodes whatever its version is", got)
+	}
+}
+
+func TestContentsOfALaterVersion(t *testing.T) {
+	later := schema.GroupVersion{Group: csi.Group, Version: "v2"}
+	found, err := readerOf(t, karpenter, later, contentOf(later, provisioned(ebsDriver, "snap-1"), nil)).List(t.Context(), templates{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := found.Of("snap-1"); len(got) != 1 {
+		t.Errorf("users of snap-1: %q: claims are made from a content whatever its version is", got)
+	}
+}
+
+// Each kind of consumer alone keeps a snapshot, in whichever place of the list it is.
+func TestEachConsumerIsAsked(t *testing.T) {
+	var consumers []references.Consumers
+	names := []string{"launch template lt-1 version 3", "EKS node group prod/gpu", "Batch compute environment gpu", "ECS service prod/inference"}
+	for _, name := range names {
+		consumers = append(consumers, templates{uses: []launch.Use{{Name: name, SnapshotIDs: []string{"of " + name}}}})
+	}
+	found, err := readerOf(t, karpenter, csi).List(t.Context(), consumers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if diff := cmp.Diff([]string{name}, found.Of("of "+name)); diff != "" {
+			t.Errorf("users of its snapshot (-want +got):\n%s", diff)
+		}
+	}
+	for i := range consumers {
+		broken := append([]references.Consumers(nil), consumers...)
+		broken[i] = templates{err: errors.New("throttled")}
+		if _, err := readerOf(t, karpenter, csi).List(t.Context(), broken...); err == nil || !strings.Contains(err.Error(), "throttled") {
+			t.Errorf("%s that cannot be read counts as none: %v", names[i], err)
+		}
 	}
 }
 
@@ -259,14 +350,14 @@ func (broken) RESTMapping(schema.GroupKind, ...string) (*meta.RESTMapping, error
 }
 
 func TestWhatCannotBeReadIsAnError(t *testing.T) {
-	for _, kind := range []string{"ImageCacheSnapshotList", "NodeClassBindingList", "EC2NodeClassList"} {
-		reader := readerOf(t, karpenter)
-		reader.Live = failing{reader.Live, schemeOf(t, karpenter), kind}
+	for _, kind := range []string{"ImageCacheSnapshotList", "NodeClassBindingList", "EC2NodeClassList", "VolumeSnapshotContentList"} {
+		reader := readerOf(t, karpenter, csi)
+		reader.Live = failing{reader.Live, schemeOf(t, kindsOf(karpenter, csi)...), kind}
 		if _, err := reader.List(t.Context(), templates{}); err == nil || !strings.Contains(err.Error(), "forbidden") {
 			t.Errorf("a %s that cannot be had counts as empty: %v", kind, err)
 		}
 	}
-	reader := readerOf(t, karpenter)
+	reader := readerOf(t, karpenter, csi)
 	if _, err := reader.List(t.Context(), templates{err: errors.New("throttled")}); err == nil {
 		t.Error("launch templates that cannot be read count as none")
 	}
@@ -278,8 +369,16 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 		"no object": "not a mapping",
 		"no string": map[string]any{"ebs": map[string]any{"snapshotID": int64(1)}},
 	} {
-		if _, err := readerOf(t, karpenter, classOf(karpenter, device)).List(t.Context(), templates{}); err == nil {
+		if _, err := readerOf(t, karpenter, csi, classOf(karpenter, device)).List(t.Context(), templates{}); err == nil {
 			t.Errorf("%s: a device that nobody understands counts as one without a snapshot", name)
+		}
+	}
+	for name, spec := range map[string]map[string]any{
+		"a driver that is no string":   {"driver": int64(1)},
+		"a snapshot that is no string": provisioned(ebsDriver, int64(1)),
+	} {
+		if _, err := readerOf(t, karpenter, csi, contentOf(csi, spec, nil)).List(t.Context(), templates{}); err == nil {
+			t.Errorf("%s: a content that nobody understands counts as one without a snapshot", name)
 		}
 	}
 }

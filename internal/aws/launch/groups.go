@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -68,18 +66,6 @@ func (r references) add(specification *types.LaunchTemplateSpecification, why st
 	if specification == nil {
 		return
 	}
-	version := aws.ToString(specification.Version)
-	if version == "" || strings.EqualFold(version, latest) || strings.EqualFold(version, standard) {
-		return
-	}
-	of := template{id: aws.ToString(specification.LaunchTemplateId)}
-	if of.id == "" {
-		of.name = aws.ToString(specification.LaunchTemplateName)
-	}
-	if r[of] == nil {
-		r[of] = map[string][]string{}
-	}
-	if !slices.Contains(r[of][version], why) {
-		r[of][version] = append(r[of][version], why)
-	}
+	of := template{aws.ToString(specification.LaunchTemplateId), aws.ToString(specification.LaunchTemplateName)}
+	r.addVersion(of, aws.ToString(specification.Version), why)
 }

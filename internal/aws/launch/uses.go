@@ -37,14 +37,8 @@ func (c *Client) SnapshotUses(ctx context.Context) ([]Use, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, reference := range slices.SortedFunc(maps.Keys(named), template.compare) {
-		versions, err := c.versions(ctx, reference, slices.Sorted(maps.Keys(named[reference])))
-		if err != nil {
-			return nil, err
-		}
-		for _, version := range versions {
-			found.add(version, named[reference][fmt.Sprint(aws.ToInt64(version.VersionNumber))]...)
-		}
+	if err := c.read(ctx, named, found); err != nil {
+		return nil, err
 	}
 	return found.uses(), nil
 }
