@@ -90,12 +90,12 @@ func (s *Server) deploy(service *ecsService, revision *ecsRevision) {
 	}
 	service.revisions = append(service.revisions, revision)
 	service.rollouts = append(service.rollouts, rollout)
-	s.deploy(service, revision, now)
+	s.beginDeployment(service, revision, now)
 	s.advance(service)
 }
 
-// deploy makes a new primary deployment.
-func (s *Server) deploy(service *ecsService, revision *ecsRevision, at time.Time) {
+// beginDeployment makes a new primary deployment.
+func (s *Server) beginDeployment(service *ecsService, revision *ecsRevision, at time.Time) {
 	id := "ecs-svc/" + s.ecsID()
 	service.deployments = slices.Insert(service.deployments, 0, &ecsDeployment{
 		id: id, revision: revision, createdAt: at, updatedAt: at,
@@ -152,7 +152,7 @@ func (s *Server) advanceTo(service *ecsService, rollout *ecsRollout) {
 	rollout.rollback = &types.Rollback{
 		Reason: aws.String("Circuit breaker threshold exceeded."), StartedAt: aws.Time(at), ServiceRevisionArn: aws.String(good.arn),
 	}
-	s.deploy(service, good, at)
+	s.beginDeployment(service, good, at)
 	primary.reason += " rolling back to deploymentId " + service.deployments[0].id + "."
 }
 
