@@ -75,15 +75,11 @@ func limitReached(templateID string, cause error) *binding.Problem {
 // token is the same for the same version as long as nobody makes another, so that a call whose answer was lost is not made
 // twice.
 func (h History) token(of types.UID, next launch.NewVersion) string {
-	latest := h.Template.LatestVersion
-	if len(h.Versions) > 0 {
-		latest = max(latest, h.Versions[len(h.Versions)-1].Number)
-	}
 	written, err := json.Marshal(struct {
 		Binding types.UID
 		Latest  int64
 		Version launch.NewVersion
-	}{of, latest, next})
+	}{of, h.Template.LatestVersion, next})
 	if err != nil {
 		panic(fmt.Sprintf("encoding numbers and text: %v", err)) // it has nothing else
 	}
