@@ -1,6 +1,7 @@
 package targets_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -152,6 +153,41 @@ func TestNodeGroupRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNodeGroupVersionLimit has a template that is full.
+func TestNodeGroupVersionLimit(t *testing.T) {
+	options := groupOptions()
+	options.AWS.TemplateVersions = 1
+	w := inGroupWorld(targets.New(t, options), nil)
+	w.Renew(v1alpha1.FormatBottlerocket)
+	w.Bind("web", webTarget())
+	b := w.SettleUntil("web", "it says why", targets.Is("Applied", "False LaunchTemplateVersionLimit"))
+	const want = "launch template lt-00000000000000001 has as many versions as AWS allows, by default 10000: delete versions of it that nothing " +
+		"launches with; Larder deletes only those that it made"
+	if got := targets.Message(b, "Applied"); got != want {
+		t.Errorf("it says\n%s\nand should say\n%s", got, want)
+	}
+}
+
+// TestNodeGroupVersionDeletedUnderUs has the version go that the group is on.
+func TestNodeGroupVersionDeletedUnderUs(t *testing.T) {
+	w := newGroupWorld(t, nil)
+	w.bind()
+	later, err := w.ec2.CreateLaunchTemplateVersion(t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &w.templateID, LaunchTemplateData: w.data("")})
+	w.Must(err)
+	_, err = w.ec2.DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &w.templateID, Versions: []string{"2"}})
+	w.Must(err)
+	b := w.SettleUntil("web", "it says why", targets.Is("PreflightPassed", "False LaunchTemplateVersionNotFound"))
+	const want = "version 2 of launch template lt-00000000000000001 does not exist any more, and nothing can be launched with it: have the " +
+		"target launch with a version that exists"
+	if got := targets.Message(b, "PreflightPassed"); got != want {
+		t.Errorf("it says\n%s\nand should say\n%s", got, want)
+	}
+	w.update(strconv.FormatInt(aws.ToInt64(later.LaunchTemplateVersion.VersionNumber), 10))
+	w.Wait(updateTime)
+	w.Expect("on another version", w.Settle("web"), map[string]string{"Ready": "True Ready", "Applied": "True Applied"})
+	w.wantDevices("on another version", w.boots(b.Status.AppliedSnapshotID))
 }
 
 // TestNodeGroupOneVersionForManyTries has EKS refuse an update for a while, and take it then.
