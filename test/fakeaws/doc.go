@@ -191,4 +191,32 @@
 //	a snapshot or version that is gone fails it later           assumed, and the codes of API_Issue for it
 //	a client token is for ever, other parameters are refused    assumed
 //	updates are listed by their ids, up to 100 on a page        documented: API_ListUpdates; their order is assumed
+//
+// ECS services, as far as the volumes of their tasks go:
+//
+//	behaviour                                                   known from
+//	----------------------------------------------------------  ------------------------------------------------
+//	an absent cluster: ClusterNotFoundException                 documented: API_DescribeServices; moto agrees
+//	an absent service is described as a failure, MISSING        documented: api_failures_messages; moto agrees
+//	to update one: ServiceNotFoundException                     documented: API_UpdateService; moto agrees
+//	one that is being deleted: ServiceNotActiveException        documented: API_UpdateService
+//	a deleted service is DRAINING, then INACTIVE                documented: API_DeleteService; how long is assumed
+//	one volume of a task definition is configured at launch     documented: API_Volume; the code is assumed
+//	a mount point names a volume of its task definition         documented: API_MountPoint; moto does not look
+//	a configuration's name is that volume's                     documented: API_ServiceVolumeConfiguration; the code is assumed
+//	that volume may be left unconfigured                        assumed
+//	no configurations for DAEMON and task sets                  documented: API_UpdateService; the codes are assumed
+//	a role, and a size or a snapshot                            documented: API_ServiceManagedEBSVolumeConfiguration
+//	sizes, IOPS and throughput by the type of volume            documented: the same; the codes are assumed
+//	a size below the snapshot's is taken for the snapshot's     documented: the same
+//	null keeps the configurations, a list replaces them         documented: API_UpdateService; that an empty one removes is assumed
+//	what changes nothing starts no deployment                   documented: API_UpdateService
+//	tasks fail without the snapshot, or with its filesystem     documented: API_ServiceManagedEBSVolumeConfiguration; their words are assumed
+//	a new deployment ends the one before                        documented: service-deployment; the state STOPPED is assumed
+//	the circuit breaker opens at half of the tasks, 3 to 200    documented: deployment-circuit-breaker
+//	it goes back to the last revision that was deployed         documented: service-revision; then as the same service deployment
+//	without it tasks are started for ever                       documented: deployment-circuit-breaker
+//	ListServiceDeployments: pages of 1 to 100, of 20 by default documented: API_ListServiceDeployments; the order is assumed
+//	up to 20 deployments or revisions are described at once     documented: API_DescribeServiceRevisions
+//	a service has up to 50 tags, of certain characters          documented: API_Tag; which are refused is assumed
 package fakeaws

@@ -149,7 +149,9 @@ func TestECSServiceIsLeftAloneWhileOthersDeploy(t *testing.T) {
 	if got := w.Mutations(); len(got) > 0 {
 		t.Errorf("meanwhile Larder wrote: %v", got)
 	}
-	w.deploy(func(in *ecs.UpdateServiceInput) { in.VolumeConfigurations = []types.ServiceVolumeConfiguration{emptyVolume()} })
+	w.deploy(func(in *ecs.UpdateServiceInput) {
+		in.VolumeConfigurations = []types.ServiceVolumeConfiguration{emptyVolume()}
+	})
 	w.Expect("it is over", w.Settle("models"), map[string]string{v1alpha1.ConditionReady: "True Ready"})
 }
 
@@ -174,7 +176,9 @@ func TestECSServiceIsTakenBackByAnother(t *testing.T) {
 	w.bind()
 	w.Settle("models")
 	for range 4 {
-		w.deploy(func(in *ecs.UpdateServiceInput) { in.VolumeConfigurations = []types.ServiceVolumeConfiguration{emptyVolume()} })
+		w.deploy(func(in *ecs.UpdateServiceInput) {
+			in.VolumeConfigurations = []types.ServiceVolumeConfiguration{emptyVolume()}
+		})
 		w.Settle("models")
 	}
 	b := w.Binding("models")
