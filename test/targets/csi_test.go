@@ -284,6 +284,23 @@ func (s *storage) provision(ctx context.Context) (snapshotID, later string) {
 	return *content.Status.SnapshotHandle, ""
 }
 
+// awaitEvent waits until the real controller says something of the VolumeSnapshot.
+func (s *storage) awaitEvent(reason, message string) {
+	s.Helper()
+	gomega.NewWithT(s).Eventually(func() error {
+		var list corev1.EventList
+		if err := s.Client.List(s.Context(), &list, client.InNamespace(s.namespace)); err != nil {
+			return err
+		}
+		for _, event := range list.Items {
+			if event.Reason == reason && event.Message == message {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event %s among %d", reason, len(list.Items))
+	}, time.Minute, 50*time.Millisecond).Should(gomega.Succeed())
+}
+
 // bindClaim gives a claim its volume.
 func (s *storage) bindClaim(claim *corev1.PersistentVolumeClaim) {
 	s.Helper()

@@ -44,11 +44,18 @@ func (w *write) isEmpty() bool {
 		len(w.drops) == 0 && w.leavesContent == nil && w.leaves == nil
 }
 
+// drop plans to delete a content, unless that is up to others alone.
+func (w *write) drop(content *snapshotv1.VolumeSnapshotContent) {
+	if canDelete(content) {
+		w.drops = append(w.drops, content)
+	}
+}
+
 // Act implements binding.Target.
 func (t *Target) Act(ctx context.Context, planned binding.Write) error {
 	w := planned.(*write)
 	for _, step := range []func(context.Context, *write) error{
-		t.retain, t.makeContent, t.replace, t.reclass, t.drop, t.leave,
+		t.retain, t.makeContent, t.replace, t.reclass, t.deleteContents, t.leave,
 	} {
 		if err := step(ctx, w); err != nil {
 			return classify(w, err)
@@ -106,7 +113,7 @@ func (t *Target) reclass(ctx context.Context, w *write) error {
 	return t.patch(ctx, w.reclasses, changed)
 }
 
-func (t *Target) drop(ctx context.Context, w *write) error {
+func (t *Target) deleteContents(ctx context.Context, w *write) error {
 	for _, content := range w.drops {
 		if err := t.delete(ctx, content); err != nil {
 			return err
@@ -173,6 +180,11 @@ func (t *Target) release(ctx context.Context, object client.Object) error {
 		}
 		return t.patch(ctx, current, released)
 	})
+}
+
+// canDelete tells whether there is anything left to do for an object to go.
+func canDelete(object client.Object) bool {
+	return !isEnding(object) || slices.ContainsFunc(object.GetFinalizers(), isOfController)
 }
 
 // isOfController tells whether the CSI snapshot controller put a finalizer on an object.

@@ -69,8 +69,8 @@ func (o *observation) busy(b *v1alpha1.NodeClassBinding, now time.Time) *binding
 	}
 	return &binding.Problem{
 		Reason: v1alpha1.ReasonUpdateInProgress,
-		Message: fmt.Sprintf("volumes are being made from VolumeSnapshot %s for %d of the claims of namespace %s: it is changed when "+
-			"these are Bound, or pending for more than %d minutes", o.key, count, o.key.Namespace, int(claimPatience.Minutes())),
+		Message: fmt.Sprintf("volumes are being made from VolumeSnapshot %s for %d of the claims of its namespace, which are to be "+
+			"Bound first, or to have failed for %d minutes", o.key, count, int(claimPatience.Minutes())),
 		RetryAfter: claimRetry,
 	}
 }

@@ -1,9 +1,9 @@
 package volumesnapshot
 
 import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"bytes"
 
-	"github.com/larder-dev/larder/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 const (
@@ -13,26 +13,31 @@ const (
 	someone = "another user of the cluster"
 )
 
-// lastWriter returns who, other than Larder, last changed what is not as Larder made it; empty when nobody did.
-func (o *observation) lastWriter(b *v1alpha1.NodeClassBinding) string {
-	made := o.ours(b)
-	if made == nil || isEnding(made) {
-		return someone
-	}
-	content := o.content(sourceOf(made))
-	if content == nil || isEnding(content) {
-		return someone
-	}
-	last := metav1.ManagedFieldsEntry{}
-	for _, object := range []metav1.Object{made, content} {
-		for _, entry := range object.GetManagedFields() {
-			if entry.Subresource == "" && (last.Time == nil || last.Time.Before(entry.Time)) {
-				last = entry
-			}
-		}
-	}
-	if last.Manager == fieldManager {
+// takenBackBy returns who, other than Larder, made a write necessary for the snapshot that is applied; empty when Larder
+// itself was interrupted in one.
+func (w *write) takenBackBy() string {
+	switch {
+	case len(w.retains) > 0:
+		return writerOf(w.retains[0], "f:deletionPolicy")
+	case w.reclasses != nil:
+		return writerOf(w.reclasses, "f:volumeSnapshotClassName")
+	case w.deletes != nil && !isEnding(w.deletes):
 		return ""
+	default:
+		return someone
 	}
-	return last.Manager
+}
+
+// writerOf returns the field manager that gave a field of a name that is only there once its present value.
+func writerOf(object metav1.Object, field string) string {
+	for _, entry := range object.GetManagedFields() {
+		if entry.FieldsV1 == nil || !bytes.Contains(entry.FieldsV1.GetRawBytes(), []byte(`"`+field+`"`)) {
+			continue
+		}
+		if entry.Manager == fieldManager {
+			return ""
+		}
+		return entry.Manager
+	}
+	return someone
 }

@@ -45,7 +45,7 @@ func (o *observation) planFor(b *v1alpha1.NodeClassBinding, snapshot binding.Sna
 		plan.Busy = o.busy(b, now)
 	}
 	if b.Status.AppliedSnapshotID == snapshot.ID {
-		plan.TakenBackBy = o.lastWriter(b)
+		plan.TakenBackBy = w.takenBackBy()
 	}
 }
 
@@ -120,7 +120,7 @@ func (o *observation) upkeep(b *v1alpha1.NodeClassBinding, wanted string, now ti
 		content := &o.contents[i]
 		isNamed := slices.ContainsFunc(needed, func(id string) bool { return id != "" && content.Name == contentName(b, id) })
 		if !isNamed && (o.snapshot == nil || sourceOf(o.snapshot) != content.Name) {
-			w.drops = append(w.drops, content)
+			w.drop(content)
 		}
 	}
 	if len(w.drops) > 0 {

@@ -34,13 +34,17 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 }
 
 func (o *observation) planRemoval(b *v1alpha1.NodeClassBinding, plan *binding.Plan, now time.Time) {
-	w := &write{key: o.key, retains: o.unretained(), deletes: o.ours(b)}
+	w := &write{key: o.key}
+	if ours := o.ours(b); ours != nil && canDelete(ours) {
+		w.deletes = ours
+	}
 	for i := range o.contents {
-		w.drops = append(w.drops, &o.contents[i])
+		w.drop(&o.contents[i])
 	}
 	if w.isEmpty() {
 		return
 	}
+	w.retains = o.unretained()
 	plan.Write, plan.Busy = w, o.busy(b, now)
 }
 
@@ -52,7 +56,7 @@ func (o *observation) leave(b *v1alpha1.NodeClassBinding) *write {
 		if w.leaves != nil && content.Name == sourceOf(w.leaves) {
 			w.leavesContent = content
 		} else {
-			w.drops = append(w.drops, content)
+			w.drop(content)
 		}
 	}
 	if len(w.drops) > 0 {
