@@ -267,7 +267,7 @@ func TestLaunchTemplateRefreshOfSomebodyElse(t *testing.T) {
 	h.Wait(refreshStep)
 	second := h.Renew(v1alpha1.FormatBottlerocket)
 	b := h.SettleUntil("b", "it waits", Is("Applied", "False UpdateInProgress"))
-	h.Expect("while it runs", b, map[string]string{"Ready": "True Ready", "Stalled": "absent"})
+	h.Expect("while it runs", b, map[string]string{"Ready": "True UpdateInProgress", "Stalled": "absent"})
 	h.expectBoots("while it runs", "web", first)
 	if got, want := Message(b, "Applied"), "instance refresh 00000001-0000-4000-8000-000000000000 of Auto Scaling group web is InProgress, 50 % complete: "+
 		"Larder goes on when it is over"; !strings.Contains(got, want) {
