@@ -61,7 +61,7 @@ func (s *Server) ComputeEnvironments() []ComputeEnvironment {
 	defer s.mu.Unlock()
 	var all []ComputeEnvironment
 	for _, one := range s.environments {
-		s.settle(one)
+		s.settleEnvironment(one)
 		all = append(all, ComputeEnvironment{
 			Name: *one.detail.ComputeEnvironmentName, Status: string(one.detail.Status), StatusReason: *one.detail.StatusReason,
 			Updates: one.updates, Launches: slices.Clone(one.launches),
@@ -166,7 +166,7 @@ func (s *Server) describeComputeEnvironments(region string, in *batch.DescribeCo
 	var chosen []types.ComputeEnvironmentDetail
 	for _, one := range s.environments {
 		if one.region == region && (len(in.ComputeEnvironments) == 0 || asked[one]) {
-			s.settle(one)
+			s.settleEnvironment(one)
 			chosen = append(chosen, one.detail)
 		}
 	}
@@ -188,7 +188,7 @@ func (s *Server) deleteComputeEnvironment(region string, in *batch.DeleteCompute
 	if found == nil {
 		return &batch.DeleteComputeEnvironmentOutput{}, nil
 	}
-	if s.settle(found); found.isChanging() {
+	if s.settleEnvironment(found); found.isChanging() {
 		return nil, batchRefusal("Cannot delete, resource is being modified")
 	}
 	if found.detail.State != types.CEStateDisabled {
@@ -202,8 +202,8 @@ func (e *computeEnvironment) isChanging() bool {
 	return e.detail.Status == types.CEStatusCreating || e.detail.Status == types.CEStatusUpdating
 }
 
-// settle ends the update that runs, if its time is up. It is called with the lock held.
-func (s *Server) settle(one *computeEnvironment) {
+// settleEnvironment ends the update that runs, if its time is up. It is called with the lock held.
+func (s *Server) settleEnvironment(one *computeEnvironment) {
 	if one.isChanging() {
 		if s.options.Clock.Now().Before(one.settles) {
 			return
@@ -223,11 +223,11 @@ func (s *Server) settle(one *computeEnvironment) {
 func (s *Server) replaceInstances(one *computeEnvironment) {
 	one.settles = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor)
 	one.broken, one.next = "", nil
-	one.failure = s.launch(one)
+	one.failure = s.launchEnvironment(one)
 }
 
-// launch looks up the versions that instances are to boot with, and their snapshots if there are to be instances.
-func (s *Server) launch(one *computeEnvironment) error {
+// launchEnvironment looks up the versions that instances are to boot with, and their snapshots if there are to be instances.
+func (s *Server) launchEnvironment(one *computeEnvironment) error {
 	if one.detail.ComputeResources == nil || one.detail.ComputeResources.LaunchTemplate == nil {
 		return nil
 	}

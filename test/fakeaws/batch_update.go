@@ -20,7 +20,7 @@ func (s *Server) updateComputeEnvironment(region string, in *batch.UpdateCompute
 	if found == nil {
 		return nil, batchRefusal("Error executing request, Exception : The specified compute environment %s does not exist", aws.ToString(in.ComputeEnvironment))
 	}
-	if s.settle(found); found.isChanging() {
+	if s.settleEnvironment(found); found.isChanging() {
 		return nil, batchRefusal("Cannot update, resource is being modified")
 	}
 	replaces, err := found.replacesInstances(in.ComputeResources)
