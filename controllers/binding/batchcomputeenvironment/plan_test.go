@@ -207,7 +207,7 @@ func TestProgress(t *testing.T) {
 			"the templates are not ours", func(a *account, _ *v1alpha1.NodeClassBinding) {
 				a.environment.Status, a.environment.Templates[0].Version = batch.Updating, "1"
 			},
-			"somebody else has Batch update compute environment gpu, since 2026-03-02T09:00:00Z or longer", "", "", false,
+			"Batch is updating compute environment gpu for something else than this binding, since 2026-03-02T09:00:00Z or longer", "", "", false,
 			binding.Health{}, []binding.Pool{{Name: "gpu", Outdated: 16}}, 0,
 		},
 		"being made": {
@@ -265,8 +265,8 @@ func TestSomebodyElsesLongUpdate(t *testing.T) {
 			t.Errorf("at %s: %+v", a.clock.Now(), busy)
 		}
 	}
-	want := "somebody else has had Batch update compute environment gpu since 2026-03-02T09:00:00Z, or longer: have the jobs ended that the " +
-		"update waits for, or its update policy changed"
+	want := "Batch has been updating compute environment gpu since 2026-03-02T09:00:00Z, or longer, for something else than this binding: have the " +
+		"jobs ended that the update waits for, or its update policy changed"
 	if got := a.plan(b, first).Busy.Message; got != want {
 		t.Errorf("message %q, want %q", got, want)
 	}

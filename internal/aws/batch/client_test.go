@@ -81,7 +81,7 @@ func TestWhatAnEnvironmentIs(t *testing.T) {
 	spot := func(edit func(*batch.ComputeEnvironment)) *batch.ComputeEnvironment {
 		is := &batch.ComputeEnvironment{
 			Name: "gpu", ID: "00000000-0000-4000-8000-000000000001", Status: batch.Valid, StatusReason: "ComputeEnvironment Healthy",
-			Managed: true, ServiceRole: serviceLinkedRole, AllocationStrategy: "SPOT_CAPACITY_OPTIMIZED", DesiredVCPUs: 8, InstanceTypes: []string{"g5", "m5"},
+			Managed: true, Spot: true, ServiceRole: serviceLinkedRole, AllocationStrategy: "SPOT_CAPACITY_OPTIMIZED", DesiredVCPUs: 8, InstanceTypes: []string{"g5", "m5"},
 		}
 		edit(is)
 		return is
@@ -100,7 +100,7 @@ func TestWhatAnEnvironmentIs(t *testing.T) {
 		"on Fargate": {func(in *sdk.CreateComputeEnvironmentInput) {
 			in.ComputeResources = &types.ComputeResource{Type: types.CRTypeFargateSpot, MaxvCpus: aws.Int32(4), Subnets: []string{"subnet-1"}}
 		}, spot(func(is *batch.ComputeEnvironment) {
-			is.Fargate, is.AllocationStrategy, is.DesiredVCPUs, is.InstanceTypes = true, "", 0, nil
+			is.Fargate, is.Spot, is.AllocationStrategy, is.DesiredVCPUs, is.InstanceTypes = true, false, "", 0, nil
 		})},
 		"unmanaged, with a role": {func(in *sdk.CreateComputeEnvironmentInput) {
 			in.Type, in.ComputeResources, in.ServiceRole = types.CETypeUnmanaged, nil, aws.String("arn:aws:iam::111122223333:role/batch")

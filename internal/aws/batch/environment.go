@@ -33,6 +33,8 @@ type ComputeEnvironment struct {
 	Managed, Fargate bool
 	// EKS tells that the instances are nodes of an EKS cluster. Else they are container instances of ECS.
 	EKS bool
+	// Spot tells that the instances are Spot instances.
+	Spot bool
 	// ServiceRole is the ARN of the role that Batch acts by; empty for the service-linked one of an account.
 	ServiceRole string
 	// AllocationStrategy is how instance types are chosen; empty for BEST_FIT.
@@ -43,6 +45,8 @@ type ComputeEnvironment struct {
 	InstanceTypes []string
 	// Images are the families of AMIs that instances boot from, one for each kind of instance types.
 	Images []Image
+	// ImageID is the AMI that the environment itself names, before those of Images; empty for none.
+	ImageID string
 	// Templates are the launch templates: first the environment's own, then those of overrides. None for an environment
 	// without.
 	Templates []Template
@@ -52,7 +56,6 @@ type ComputeEnvironment struct {
 type Image struct {
 	// Type is Batch's name of the family: "ECS_AL2023_NVIDIA".
 	// https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
-	// It is empty for an AMI of unknown family.
 	Type string
 	// ID is an AMI that is used instead of the family's newest; empty for none.
 	ID string
@@ -86,14 +89,13 @@ func environmentOf(detail types.ComputeEnvironmentDetail) *ComputeEnvironment {
 		return environment
 	}
 	environment.Fargate = strings.HasPrefix(string(resources.Type), string(types.CRTypeFargate))
+	environment.Spot = resources.Type == types.CRTypeSpot
+	environment.ImageID = aws.ToString(resources.ImageId) //nolint:staticcheck // deprecated, and obeyed all the same
 	environment.AllocationStrategy = string(resources.AllocationStrategy)
 	environment.DesiredVCPUs = int(aws.ToInt32(resources.DesiredvCpus))
 	environment.InstanceTypes = slices.Clone(resources.InstanceTypes)
 	for _, image := range resources.Ec2Configuration {
 		environment.Images = append(environment.Images, Image{Type: aws.ToString(image.ImageType), ID: aws.ToString(image.ImageIdOverride)})
-	}
-	if id := aws.ToString(resources.ImageId); id != "" { //nolint:staticcheck // deprecated, and in use as long as environments have it
-		environment.Images = append(environment.Images, Image{ID: id})
 	}
 	environment.Templates = templatesOf(resources.LaunchTemplate)
 	return environment
