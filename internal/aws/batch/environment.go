@@ -33,6 +33,8 @@ type ComputeEnvironment struct {
 	Managed, Fargate bool
 	// EKS tells that the instances are nodes of an EKS cluster. Else they are container instances of ECS.
 	EKS bool
+	// Spot tells that the instances are Spot instances.
+	Spot bool
 	// ServiceRole is the ARN of the role that Batch acts by; empty for the service-linked one of an account.
 	ServiceRole string
 	// AllocationStrategy is how instance types are chosen; empty for BEST_FIT.
@@ -43,6 +45,8 @@ type ComputeEnvironment struct {
 	InstanceTypes []string
 	// Images are the families of AMIs that instances boot from, one for each kind of instance types.
 	Images []Image
+	// ImageID is the AMI that the environment itself names, before those of Images; empty for none.
+	ImageID string
 	// Templates are the launch templates: first the environment's own, then those of overrides. None for an environment
 	// without.
 	Templates []Template
@@ -86,6 +90,8 @@ func environmentOf(detail types.ComputeEnvironmentDetail) *ComputeEnvironment {
 		return environment
 	}
 	environment.Fargate = strings.HasPrefix(string(resources.Type), string(types.CRTypeFargate))
+	environment.Spot = resources.Type == types.CRTypeSpot
+	environment.ImageID = aws.ToString(resources.ImageId) //nolint:staticcheck // deprecated, and obeyed all the same
 	environment.AllocationStrategy = string(resources.AllocationStrategy)
 	environment.DesiredVCPUs = int(aws.ToInt32(resources.DesiredvCpus))
 	environment.InstanceTypes = slices.Clone(resources.InstanceTypes)
