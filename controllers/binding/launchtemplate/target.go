@@ -13,8 +13,10 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/controllers/binding/template"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
@@ -55,6 +57,8 @@ type Target struct {
 	Templates Templates
 	Groups    Groups
 	Scaling   Scaling
+	// Images says what AMIs of the templates are.
+	Images preflight.Images
 }
 
 const (
@@ -84,6 +88,9 @@ type observation struct {
 	history template.History
 	// groups are in the order of the binding's.
 	groups []group
+	// images are the AMIs that instances boot from, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 }
 
 // group is an Auto Scaling group, what is asked for it, and what it did last.
@@ -110,7 +117,11 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 		return nil, err
 	}
 	o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: spec.ID, Name: spec.Name})
-	return o, err
+	if err != nil || o.problem != nil {
+		return o, err
+	}
+	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
+	return o, nil
 }
 
 func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding) ([]group, error) {
