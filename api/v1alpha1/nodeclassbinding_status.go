@@ -22,7 +22,7 @@ type NodeClassBindingStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	AppliedSnapshotID string `json:"appliedSnapshotID,omitempty"`
 
-	// appliedTime is when that was written.
+	// appliedTime is when that was written, or when a bad one was taken out with nothing to go back to.
 	// +optional
 	AppliedTime *metav1.Time `json:"appliedTime,omitempty"`
 

@@ -14,6 +14,8 @@ type goal struct {
 	snapshot Snapshot
 	plan     Plan
 	purpose  purpose
+	// inPlace tells that nodes are launched, for the time being, with the snapshot that was applied last.
+	inPlace bool
 }
 
 // decision is what a pass will do, and what it will say.
@@ -22,11 +24,13 @@ type decision struct {
 	wanted  Snapshot
 	// observed is the plan for the wanted snapshot: it says what there is.
 	observed Plan
-	// inPlace tells that the target names the snapshot that this binding applied last.
+	// inPlace tells that nodes are launched with the snapshot that this binding applied last.
 	inPlace bool
-	asked   bool
-	trial   trial
-	rival   *v1alpha1.Rival
+	// held tells that the platform alone keeps a write from being made.
+	held  bool
+	asked bool
+	trial trial
+	rival *v1alpha1.Rival
 	// unavailable, unfit, unapplied and unhealthy are the problems behind SnapshotAvailable, PreflightPassed, Applied, and
 	// a snapshot that is applied and fails.
 	unavailable, unfit, unapplied, unhealthy *Problem
@@ -51,7 +55,7 @@ func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision
 	}
 	d.observed = f.target.Plan(binding, usable, now)
 	d.unfit = d.observed.Problem
-	d.inPlace = d.observed.InPlace != "" && d.observed.InPlace == binding.Status.AppliedSnapshotID
+	d.inPlace = isInPlace(binding, f, d.observed, now)
 	if f.holder != nil {
 		if d.unfit == nil {
 			d.unfit = claimed(f.subject, f.holder)
@@ -63,6 +67,9 @@ func decide(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decision
 	d.unhealthy = d.trial.failing
 	d.advance(binding, now)
 	d.goBack(binding, f, now)
+	if d.held && d.trial.hasRejected(binding.Status.AppliedSnapshotID) {
+		d.inPlace = false // nodes are launched with it for now, and it serves nobody
+	}
 	d.keepUp(binding)
 	return d
 }
@@ -115,9 +122,14 @@ func (d *decision) pursue(binding *v1alpha1.NodeClassBinding, g goal, now time.T
 		d.goal = &g
 		return nil
 	}
+	g.inPlace = d.inPlace
 	problem := mayWrite(binding, g, d.asked, now)
 	if hasStopped(d.rival) && (problem == nil || problem.Reason != v1alpha1.ReasonPaused) {
 		problem = rivalProblem(binding, g, d.rival)
+	}
+	if problem == nil {
+		problem = platformHolds(binding, g, d.observed, d.asked)
+		d.held = problem != nil
 	}
 	if problem != nil {
 		d.waiting = &g
@@ -133,7 +145,7 @@ func (d *decision) keepUp(binding *v1alpha1.NodeClassBinding) {
 	if d.goal != nil {
 		plan = d.goal.plan
 	}
-	if d.write == nil && plan.Upkeep != nil && !binding.Spec.Rollout.Paused && !hasStopped(d.rival) {
+	if d.write == nil && plan.Upkeep != nil && plan.Busy == nil && !binding.Spec.Rollout.Paused && !hasStopped(d.rival) {
 		d.write, d.upkeep = plan.Upkeep, true
 	}
 }

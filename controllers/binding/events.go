@@ -10,9 +10,10 @@ import (
 	"github.com/larder-dev/larder/controllers/message"
 )
 
-// announce records events: one for each write, since a write can replace nodes, and one whenever Ready changes its
-// mind or its reason.
+// announce records events: one for each write, since a write can replace nodes, one whenever Ready changes its mind or
+// its reason, and one when the platform begins, or ends, to do what was written.
 func (r *Reconciler) announce(before, binding *v1alpha1.NodeClassBinding, d decision, failure error) {
+	r.announceProgress(before, binding)
 	if d.write != nil && !d.failed {
 		r.event(binding, eventTypeOf(d), reasonOf(d), wrote(d))
 		return
@@ -27,6 +28,16 @@ func (r *Reconciler) announce(before, binding *v1alpha1.NodeClassBinding, d deci
 		eventType = corev1.EventTypeWarning
 	}
 	r.event(binding, eventType, is.Reason, is.Message)
+}
+
+func (r *Reconciler) announceProgress(before, binding *v1alpha1.NodeClassBinding) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionRolledOut)
+	is := meta.FindStatusCondition(binding.Status.Conditions, v1alpha1.ConditionRolledOut)
+	begins := is != nil && is.Reason == v1alpha1.ReasonUpdateInProgress
+	ends := was != nil && was.Reason == v1alpha1.ReasonUpdateInProgress
+	if is != nil && begins != ends {
+		r.event(binding, corev1.EventTypeNormal, is.Reason, is.Message)
+	}
 }
 
 func (d decision) isRollback() bool { return !d.upkeep && d.goal != nil && d.goal.purpose == retreat }

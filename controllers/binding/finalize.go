@@ -24,28 +24,47 @@ func (r *Reconciler) finalize(ctx context.Context, binding *v1alpha1.NodeClassBi
 		return ctrl.Result{}, err
 	}
 	now := r.Clock.Now()
-	d := decideEnd(binding, f, now)
-	if d.write != nil {
-		var err error
-		if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
-			return ctrl.Result{}, err
-		}
-		d = decideEnd(binding, f, now)
+	before := binding.DeepCopy()
+	d, failure, err := r.giveBack(ctx, binding, &f, now)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	failure := act(ctx, f.kind, &d)
 	if d.foremost() == nil {
-		if d.write != nil {
-			r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting, fmt.Sprintf("gave %s back", f.subject))
-		}
 		return ctrl.Result{}, client.IgnoreNotFound(r.setFinalizer(ctx, binding, false))
 	}
-	before := binding.DeepCopy()
 	markDeletion(binding, d, now)
 	r.announce(before, binding, d, failure)
 	if err := r.patchStatus(ctx, before, binding); err != nil {
 		return ctrl.Result{}, err
 	}
-	return conclude(before, binding, d, failure)
+	return conclude(ctx, before, binding, d, f.kind, failure)
+}
+
+// giveBack makes the one write that is left to do, and returns what is left then: what a platform was asked for it has yet
+// to do. failure is one of the write that is for trying again.
+func (r *Reconciler) giveBack(ctx context.Context, binding *v1alpha1.NodeClassBinding, f *facts, now time.Time) (d decision, failure, err error) {
+	if d = decideEnd(binding, *f, now); d.write == nil {
+		return d, nil, nil
+	}
+	if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
+		return d, nil, err
+	}
+	if d = decideEnd(binding, *f, now); d.write == nil {
+		return d, nil, nil
+	}
+	if failure = act(ctx, f.kind, &d); d.failed {
+		return d, failure, nil
+	}
+	r.event(binding, corev1.EventTypeNormal, v1alpha1.ReasonDeleting, fmt.Sprintf("gave %s back", f.subject))
+	markHandled(binding, d)
+	if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
+		return d, nil, err
+	}
+	if d = decideEnd(binding, *f, now); d.write != nil { // AWS may tell of what was before for a while
+		d.unapplied, d.waiting = sentences{binding, *d.goal}.restoring(), d.goal
+		d.goal, d.write = nil, nil
+	}
+	return d, nil, nil
 }
 
 // decideEnd is pure. A binding that does not hold the device wrote nothing that it could take back.
@@ -55,11 +74,21 @@ func decideEnd(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decis
 	}
 	d := decision{subject: f.subject, asked: isAsked(binding), rival: binding.Status.Rival}
 	plan := f.target.PlanEnd(binding, now)
-	if d.unfit = plan.Problem; plan.Problem != nil || plan.Write == nil {
-		return d
-	}
 	g := goal{subject: f.subject, plan: plan, purpose: restore}
-	if d.unapplied = mayWrite(binding, g, d.asked, now); d.unapplied != nil {
+	leaves := binding.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave
+	switch d.unfit = plan.Problem; {
+	case plan.Problem != nil, plan.Write == nil && (plan.Progress == "" || leaves):
+		return d
+	case plan.Write == nil:
+		d.unapplied = sentences{binding, g}.restoring()
+	default:
+		d.unapplied = mayWrite(binding, g, d.asked, now)
+	}
+	if d.unapplied == nil {
+		d.unapplied = platformHolds(binding, g, f.target.Plan(binding, Snapshot{}, now), d.asked)
+		d.held = d.unapplied != nil
+	}
+	if d.unapplied != nil {
 		d.waiting = &g
 		return d
 	}

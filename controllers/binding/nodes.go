@@ -20,10 +20,10 @@ func (m marker) markNodes(d decision, justWritten bool) {
 		return
 	}
 	status.Nodes = nodesOf(d.observed.Pools, justWritten)
-	m.set(v1alpha1.ConditionRolledOut, rolledOut(status))
+	m.set(v1alpha1.ConditionRolledOut, rolledOut(status, d.observed.Progress))
 }
 
-func rolledOut(status *v1alpha1.NodeClassBindingStatus) metav1.Condition {
+func rolledOut(status *v1alpha1.NodeClassBindingStatus, progress string) metav1.Condition {
 	nodes, all := status.Nodes, status.Nodes.Current+status.Nodes.Outdated
 	switch {
 	case status.AppliedSnapshotID == "":
@@ -31,6 +31,8 @@ func rolledOut(status *v1alpha1.NodeClassBindingStatus) metav1.Condition {
 			Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNothingApplied,
 			Message: "the target names no snapshot of this binding",
 		}
+	case progress != "":
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUpdateInProgress, Message: progress}
 	case nodes.Outdated > 0:
 		return metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNodesOutdated,

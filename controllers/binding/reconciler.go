@@ -105,7 +105,7 @@ func (r *Reconciler) apply(ctx context.Context, binding *v1alpha1.NodeClassBindi
 	failure := act(ctx, f.kind, &d)
 	mark(binding, d, now)
 	r.announce(before, binding, d, failure)
-	return conclude(before, binding, d, failure)
+	return conclude(ctx, before, binding, d, f.kind, failure)
 }
 
 // recordRejection notes that a snapshot is bad before it is taken out. Were that forgotten in between, because the
@@ -148,26 +148,44 @@ func act(ctx context.Context, on Target, d *decision) error {
 const defaultInterval = 10 * time.Minute
 
 // conclude says when to look again: when time solves what is the matter, when a trial ends, and after the interval, since
-// no watch tells of what changes in AWS. A problem that needs a person ends in a terminal error when it is new, unless only
-// looking again can tell that the person has acted.
-func conclude(before, binding *v1alpha1.NodeClassBinding, d decision, failure error) (ctrl.Result, error) {
+// no watch tells of what changes in AWS. A problem that needs a person is logged when it is new. It ends in a terminal
+// error where a watch tells that the person has acted; else only looking again does.
+func conclude(ctx context.Context, before, binding *v1alpha1.NodeClassBinding, d decision, kind Target, failure error) (ctrl.Result, error) {
 	if failure != nil {
 		return ctrl.Result{}, failure
 	}
+	next := d.retryAfter()
+	_, watches := kind.(Watcher)
+	if d.write != nil && !watches {
+		next = soonest(next, lookAgain) // for what the platform makes of it
+	}
+	if problem := d.foremost(); problem != nil && problem.Stalled {
+		isNew := !hasStalledBefore(before, binding) // passes come with every word of the platform
+		switch {
+		case next == 0 && watches && refOf(binding) != "" && isNew:
+			return ctrl.Result{}, reconcile.TerminalError(problem)
+		case next == 0 && watches && refOf(binding) != "":
+			return ctrl.Result{}, nil
+		case isNew:
+			ctrl.LoggerFrom(ctx).Error(problem, "a person has to act; looking again all the same")
+		}
+	}
+	interval := binding.Spec.Snapshot.Interval.Duration
+	return ctrl.Result{RequeueAfter: soonest(next, cmp.Or(interval, defaultInterval))}, nil
+}
+
+// retryAfter is when time alone may change something; zero when it does not.
+func (d decision) retryAfter() time.Duration {
 	next := soonest(d.trial.retryAfter, d.observed.Health.RetryAfter)
-	for _, problem := range []*Problem{d.unavailable, d.unfit, d.unapplied, d.unhealthy} {
+	for _, problem := range []*Problem{d.unavailable, d.unfit, d.unapplied, d.unhealthy, d.observed.Busy} {
 		if problem != nil {
 			next = soonest(next, problem.RetryAfter)
 		}
 	}
-	if problem := d.foremost(); problem != nil && problem.Stalled && next == 0 && refOf(binding) != "" {
-		if hasStalledBefore(before, binding) { // an error is logged, and passes come with every word of the platform
-			return ctrl.Result{}, nil
-		}
-		return ctrl.Result{}, reconcile.TerminalError(problem)
+	if d.observed.Progress != "" {
+		next = soonest(next, lookAgain)
 	}
-	interval := binding.Spec.Snapshot.Interval.Duration
-	return ctrl.Result{RequeueAfter: soonest(next, cmp.Or(interval, defaultInterval))}, nil
+	return next
 }
 
 // hasStalledBefore tells whether the pass before ended with the same words.

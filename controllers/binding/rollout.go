@@ -129,8 +129,8 @@ func (s sentences) waits() string {
 // meanwhile says what new nodes boot with as long as the change waits.
 func (s sentences) meanwhile() string {
 	applied := s.binding.Status.AppliedSnapshotID
-	leaves := s.goal.purpose == retreat || s.goal.purpose == restore // whose plans need not say what is in place
-	if applied == "" || !leaves && s.goal.plan.InPlace != applied {
+	leaves := s.goal.purpose == retreat || s.goal.purpose == restore // the applied one, whatever became of the target since
+	if applied == "" || !leaves && !s.goal.inPlace {
 		return "no node boots from a snapshot of this binding yet"
 	}
 	return "new nodes boot with " + applied + " until then"

@@ -224,7 +224,7 @@ func TestMayWrite(t *testing.T) {
 			if tc.edit != nil {
 				tc.edit(b)
 			}
-			g := goal{subject: karpenters, purpose: tc.purpose, plan: Plan{InPlace: "snap-1", Pools: tc.pools, Health: tc.health, Write: "w"}}
+			g := goal{subject: karpenters, purpose: tc.purpose, inPlace: true, plan: Plan{InPlace: "snap-1", Pools: tc.pools, Health: tc.health, Write: "w"}}
 			if tc.purpose != restore {
 				g.snapshot.ID = "snap-2"
 			}

@@ -33,9 +33,6 @@ func settle(status *v1alpha1.NodeClassBindingStatus, d decision, now time.Time) 
 		status.LastKnownGoodSnapshotID = before
 	}
 	status.AppliedSnapshotID, status.AppliedTime, status.HealthySince = id, &metav1.Time{Time: now}, nil
-	if id == "" {
-		status.AppliedTime = nil
-	}
 	return true
 }
 

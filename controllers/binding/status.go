@@ -48,9 +48,10 @@ func mark(binding *v1alpha1.NodeClassBinding, d decision, now time.Time) {
 	}
 }
 
-// markHandled records that larder.dev/apply-now was acted on, which a write that failed did not.
+// markHandled records that larder.dev/apply-now was acted on, which a write that failed did not, and one that the platform
+// held back.
 func markHandled(binding *v1alpha1.NodeClassBinding, d decision) {
-	if d.asked && !d.failed {
+	if d.asked && !d.failed && !d.held {
 		binding.Status.LastHandledApplyNow = requestOf(binding)
 	}
 }

@@ -123,13 +123,15 @@ type Plan struct {
 	// InPlace is the snapshot that the device names now; empty when it names none. While the platform is changing the
 	// target, and after it tried and failed, it is the one that was asked for, so that Health can speak of it.
 	InPlace string
-	// Write is the one change to make; nil when the target is as it should be.
+	// Write is the one change to make; nil when the target is as it should be, or is being made so. Where the platform
+	// failed and went back by itself, that is no change for what it went back to, and for the other one another attempt:
+	// whether one is made is not for the Target to decide.
 	Write Write
 	// Busy keeps the target from being written just now: the platform, or somebody else, is changing it. Nil when nothing
-	// does.
+	// does. It is a stall when that does not come to an end by itself.
 	Busy *Problem
-	// Progress says how far the platform has come with replacing nodes: "EKS has been updating since 10:04"; empty when it
-	// is not at work.
+	// Progress says how far the platform has come with what this binding asked for last, the former state too: "EKS has been
+	// updating since 10:04"; empty when it is not at work on that.
 	Progress string
 	// Upkeep is a change that brings the target in step with what its owner changed, without another snapshot: it
 	// replaces no node that the owner did not replace by that, and may be made while Write has to wait. Nil for none.
@@ -172,7 +174,8 @@ type Pool struct {
 // Health is how nodes get on with the snapshot in place, by the binding's status.appliedTime: what failed before that
 // write is not of its making.
 type Health struct {
-	// Failure is what went wrong; nil when nothing did.
+	// Failure is what went wrong; nil when nothing did. With the reason UpdateFailed it is that the platform tried what it was
+	// asked for last, and nothing newer, and did not bring it about.
 	Failure *Problem
 	// Proven tells that a node was launched with it, became Ready, and that nothing failed.
 	Proven bool

@@ -64,7 +64,7 @@ func CheckStatus(t testing.TB, b *v1alpha1.NodeClassBinding) {
 func checkRollout(t testing.TB, b *v1alpha1.NodeClassBinding) {
 	t.Helper()
 	s := &b.Status
-	if (s.AppliedSnapshotID == "") != (s.AppliedTime == nil) {
+	if s.AppliedSnapshotID != "" && s.AppliedTime == nil || s.AppliedSnapshotID+s.RejectedSnapshotID == "" && s.AppliedTime != nil {
 		t.Errorf("%s: applied is %q, at %v", b.Name, s.AppliedSnapshotID, s.AppliedTime)
 	}
 	if s.LastKnownGoodSnapshotID != "" && s.LastKnownGoodSnapshotID == s.RejectedSnapshotID {
