@@ -77,6 +77,7 @@ var (
 		"InvalidSnapshot.InUse",
 	}
 	versionLimitCodes = []string{
+		"MaxTemplateVersionLimitExceeded",
 		"VersionLimitExceeded",
 	}
 	// invalidCodes are refusals that the same request will meet again.

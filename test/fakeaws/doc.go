@@ -122,6 +122,20 @@
 //	launch templates: names of 3 to 128 characters, each once   documented: API_CreateLaunchTemplate, errors-overview
 //	the first version is the default until another is made it   documented: API_ModifyLaunchTemplate
 //	versions are numbered from 1 and never change               documented: API_CreateLaunchTemplateVersion
+//	a number is not given again after its version was deleted   assumed
+//	a version of a source has its data but for what is given    documented: API_CreateLaunchTemplateVersion
+//	devices that are given replace all of the source's          documented: API_CreateLaunchTemplateVersion, as every parameter does
+//	and the source's own are inherited without their snapshots  documented: API_CreateLaunchTemplateVersion
+//	data of which nothing is said: MissingParameter             measured: terraform-provider-aws always sends user data for it
+//	an empty text of user data is enough                        measured: terraform-provider-aws makes templates of nothing else
+//	a description has up to 255 characters                      documented: API_CreateLaunchTemplateVersion; the code is assumed
+//	a version that cannot be launched is made, with a warning   documented: API_CreateLaunchTemplateVersion; which codes is assumed
+//	10,000 versions: MaxTemplateVersionLimitExceeded            documented: launch-template-restrictions; the code is assumed, of
+//	                                                            templates it is measured: karpenter-provider-aws issue 8686
+//	up to 200 versions are deleted in one call                  documented: API_DeleteLaunchTemplateVersions
+//	each is deleted or not by itself; not the default one       documented: API_DeleteLaunchTemplateVersions; the codes are assumed
+//	a version names the principal that made it                  documented: API_LaunchTemplateVersion
+//	a token gives a version's answer even after it was deleted  assumed
 //	the same client token gives the first answer again          documented: ec2-api-idempotency
 //	with other parameters: IdempotentParameterMismatch          documented: ec2-api-idempotency
 //	a template by id or name, not both                          documented: API_DescribeLaunchTemplateVersions; the code is assumed

@@ -14,6 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
+// maxVersionDescription is in characters.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
+const maxVersionDescription = 255
+
 // Versions that stand for a number.
 const (
 	latestVersion  = "$Latest"
@@ -24,6 +28,7 @@ const (
 var templateMembers = []string{
 	"LaunchTemplateData.BlockDeviceMappings.DeviceName",
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.DeleteOnTermination",
+	"LaunchTemplateData.BlockDeviceMappings.Ebs.EbsCardIndex",
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.Encrypted",
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.Iops",
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.KmsKeyId",
@@ -33,7 +38,9 @@ var templateMembers = []string{
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.VolumeSize",
 	"LaunchTemplateData.BlockDeviceMappings.Ebs.VolumeType",
 	"LaunchTemplateData.BlockDeviceMappings.NoDevice",
+	"LaunchTemplateData.BlockDeviceMappings.VirtualName",
 	"LaunchTemplateData.ImageId",
+	"LaunchTemplateData.InstanceMarketOptions.MarketType",
 	"LaunchTemplateData.InstanceType",
 	"LaunchTemplateData.TagSpecifications",
 	"LaunchTemplateData.UserData",
@@ -45,39 +52,57 @@ type launchTemplate struct {
 	createdAt        time.Time
 	tags             map[string]string
 	defaultVersion   int64
-	// versions are in the order of their numbers, from 1.
-	versions []*templateVersion
+	// versions are those that exist, in the order of their numbers, which begin at 1 and are given once.
+	versions     []*templateVersion
+	versionsMade int64
 }
 
 type templateVersion struct {
 	number      int64
 	description string
 	createdAt   time.Time
-	data        types.RequestLaunchTemplateData
+	// createdBy is the ARN of a principal.
+	createdBy string
+	data      types.RequestLaunchTemplateData
 }
 
-func (t *launchTemplate) add(data *types.RequestLaunchTemplateData, description *string, now time.Time) *templateVersion {
-	added := &templateVersion{number: int64(len(t.versions) + 1), description: aws.ToString(description), createdAt: now, data: *data}
-	t.versions = append(t.versions, added)
-	return added
+// addVersion is called with the lock held.
+func (s *Server) addVersion(to *launchTemplate, data *types.RequestLaunchTemplateData, description *string) (*templateVersion, error) {
+	switch {
+	case data == nil:
+		return nil, ec2Error("MissingParameter", "The request must contain the parameter LaunchTemplateData")
+	case len(aws.ToString(description)) > maxVersionDescription:
+		return nil, ec2Error("InvalidParameterValue", "The version description is longer than %d characters.", maxVersionDescription)
+	case len(to.versions) >= s.options.TemplateVersions:
+		return nil, ec2Error("MaxTemplateVersionLimitExceeded", "Launch template %s has already reached max permitted versions.", to.id)
+	}
+	to.versionsMade++
+	added := &templateVersion{
+		number: to.versionsMade, description: aws.ToString(description), createdAt: s.options.Clock.Now(), createdBy: s.callerARN(), data: *data,
+	}
+	to.versions = append(to.versions, added)
+	return added, nil
 }
+
+func (t *launchTemplate) latest() *templateVersion { return t.versions[len(t.versions)-1] }
 
 // version finds a version by its number, $Latest or $Default.
 func (t *launchTemplate) version(name string) (*templateVersion, error) {
 	number, err := strconv.ParseInt(name, 10, 64)
 	switch name {
 	case latestVersion:
-		number, err = int64(len(t.versions)), nil
+		return t.latest(), nil
 	case defaultVersion:
 		number, err = t.defaultVersion, nil
 	}
 	if err != nil {
 		return nil, ec2Error("InvalidParameterValue", "'%s' is no launch template version.", name)
 	}
-	if number < 1 || number > int64(len(t.versions)) {
+	at := slices.IndexFunc(t.versions, func(one *templateVersion) bool { return one.number == number })
+	if at < 0 {
 		return nil, ec2Error("InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version %s for the launch template with ID %s.", name, t.id)
 	}
-	return t.versions[number-1], nil
+	return t.versions[at], nil
 }
 
 var (
@@ -129,25 +154,11 @@ func (s *Server) createLaunchTemplate(region string, in *ec2.CreateLaunchTemplat
 			region: region, id: fmt.Sprintf("lt-%017x", s.templatesMade), name: name,
 			createdAt: s.options.Clock.Now(), tags: tags, defaultVersion: 1,
 		}
-		made.add(in.LaunchTemplateData, in.VersionDescription, made.createdAt)
-		s.templates = append(s.templates, made)
-		return createLaunchTemplateAnswer{RequestID: "fakeaws", Template: s.describeTemplate(made)}, nil
-	})
-}
-
-func (s *Server) createLaunchTemplateVersion(region string, in *ec2.CreateLaunchTemplateVersionInput) (any, error) {
-	if aws.ToBool(in.DryRun) {
-		return nil, dryRun()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.once(region, in.ClientToken, in, func() (any, error) {
-		of, err := s.template(region, in.LaunchTemplateId, in.LaunchTemplateName)
-		if err != nil {
+		if _, err := s.addVersion(made, in.LaunchTemplateData, in.VersionDescription); err != nil {
 			return nil, err
 		}
-		made := of.add(in.LaunchTemplateData, in.VersionDescription, s.options.Clock.Now())
-		return createLaunchTemplateVersionAnswer{RequestID: "fakeaws", Version: s.describeVersion(of, made)}, nil
+		s.templates = append(s.templates, made)
+		return createLaunchTemplateAnswer{RequestID: "fakeaws", Template: s.describeTemplate(made)}, nil
 	})
 }
 
@@ -217,7 +228,7 @@ func (s *Server) describeTemplate(one *launchTemplate) launchTemplateAnswer {
 		CreateTime:     one.createdAt.UTC().Format(time.RFC3339),
 		CreatedBy:      s.callerARN(),
 		DefaultVersion: one.defaultVersion,
-		LatestVersion:  int64(len(one.versions)),
+		LatestVersion:  one.latest().number,
 		Tags:           tagAnswers(one.tags),
 	}
 }

@@ -37,6 +37,30 @@ type createLaunchTemplateVersionAnswer struct {
 	XMLName   xml.Name              `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ CreateLaunchTemplateVersionResponse"`
 	RequestID string                `xml:"requestId"`
 	Version   templateVersionAnswer `xml:"launchTemplateVersion"`
+	Warning   *warningAnswer        `xml:"warning,omitempty"`
+}
+
+type warningAnswer struct {
+	Errors []codedAnswer `xml:"errorSet>item"`
+}
+
+type codedAnswer struct {
+	Code    string `xml:"code"`
+	Message string `xml:"message"`
+}
+
+type deleteLaunchTemplateVersionsAnswer struct {
+	XMLName   xml.Name               `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DeleteLaunchTemplateVersionsResponse"`
+	RequestID string                 `xml:"requestId"`
+	Deleted   []deletedVersionAnswer `xml:"successfullyDeletedLaunchTemplateVersionSet>item"`
+	Kept      []deletedVersionAnswer `xml:"unsuccessfullyDeletedLaunchTemplateVersionSet>item"`
+}
+
+type deletedVersionAnswer struct {
+	TemplateID   string       `xml:"launchTemplateId"`
+	TemplateName string       `xml:"launchTemplateName"`
+	Number       int64        `xml:"versionNumber"`
+	Error        *codedAnswer `xml:"responseError,omitempty"`
 }
 
 type describeLaunchTemplateVersionsAnswer struct {
@@ -71,18 +95,25 @@ type templateDataAnswer struct {
 	ImageID      *string                   `xml:"imageId,omitempty"`
 	InstanceType string                    `xml:"instanceType,omitempty"`
 	UserData     *string                   `xml:"userData,omitempty"`
+	Market       *marketAnswer             `xml:"instanceMarketOptions,omitempty"`
 	Devices      []deviceAnswer            `xml:"blockDeviceMappingSet>item"`
 	Tags         []tagSpecificationsAnswer `xml:"tagSpecificationSet>item"`
 }
 
+type marketAnswer struct {
+	Type string `xml:"marketType"`
+}
+
 type deviceAnswer struct {
-	Name     *string          `xml:"deviceName,omitempty"`
-	NoDevice *string          `xml:"noDevice,omitempty"`
-	EBS      *ebsDeviceAnswer `xml:"ebs,omitempty"`
+	Name        *string          `xml:"deviceName,omitempty"`
+	VirtualName *string          `xml:"virtualName,omitempty"`
+	NoDevice    *string          `xml:"noDevice,omitempty"`
+	EBS         *ebsDeviceAnswer `xml:"ebs,omitempty"`
 }
 
 type ebsDeviceAnswer struct {
 	DeleteOnTermination      *bool   `xml:"deleteOnTermination,omitempty"`
+	EbsCardIndex             *int32  `xml:"ebsCardIndex,omitempty"`
 	Encrypted                *bool   `xml:"encrypted,omitempty"`
 	Iops                     *int32  `xml:"iops,omitempty"`
 	KmsKeyID                 *string `xml:"kmsKeyId,omitempty"`
@@ -105,13 +136,16 @@ func (s *Server) describeVersion(of *launchTemplate, one *templateVersion) templ
 		Number:       one.number,
 		Description:  one.description,
 		CreateTime:   one.createdAt.UTC().Format(time.RFC3339),
-		CreatedBy:    s.callerARN(),
+		CreatedBy:    one.createdBy,
 		Default:      one.number == of.defaultVersion,
 		Data: templateDataAnswer{
 			ImageID:      one.data.ImageId,
 			InstanceType: string(one.data.InstanceType),
 			UserData:     one.data.UserData,
 		},
+	}
+	if market := one.data.InstanceMarketOptions; market != nil {
+		described.Data.Market = &marketAnswer{Type: string(market.MarketType)}
 	}
 	for _, device := range one.data.BlockDeviceMappings {
 		described.Data.Devices = append(described.Data.Devices, describeDevice(device))
@@ -127,10 +161,11 @@ func (s *Server) describeVersion(of *launchTemplate, one *templateVersion) templ
 }
 
 func describeDevice(device types.LaunchTemplateBlockDeviceMappingRequest) deviceAnswer {
-	described := deviceAnswer{Name: device.DeviceName, NoDevice: device.NoDevice}
+	described := deviceAnswer{Name: device.DeviceName, VirtualName: device.VirtualName, NoDevice: device.NoDevice}
 	if disk := device.Ebs; disk != nil {
 		described.EBS = &ebsDeviceAnswer{
 			DeleteOnTermination:      disk.DeleteOnTermination,
+			EbsCardIndex:             disk.EbsCardIndex,
 			Encrypted:                disk.Encrypted,
 			Iops:                     disk.Iops,
 			KmsKeyID:                 disk.KmsKeyId,

@@ -81,7 +81,7 @@ func (s *Server) versionsOfAll(region string, names []string) ([]templateVersion
 	var chosen []templateVersionAnswer
 	for _, of := range s.templates {
 		for _, one := range slices.Backward(of.versions) {
-			latest := one.number == int64(len(of.versions)) && slices.Contains(names, latestVersion)
+			latest := one == of.latest() && slices.Contains(names, latestVersion)
 			standard := one.number == of.defaultVersion && slices.Contains(names, defaultVersion)
 			if of.region == region && (latest || standard) {
 				chosen = append(chosen, s.describeVersion(of, one))

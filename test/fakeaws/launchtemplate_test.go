@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -96,10 +97,85 @@ func TestLaunchTemplateRefusals(t *testing.T) {
 		"pages of ids":               {templates(ec2.DescribeLaunchTemplatesInput{LaunchTemplateIds: []string{id}, MaxResults: aws.Int32(5)}), "InvalidParameterCombination"},
 		"one of two ids":             {templates(ec2.DescribeLaunchTemplatesInput{LaunchTemplateIds: []string{id, "lt-0123456789abcdef0"}}), "InvalidLaunchTemplateId.NotFound"},
 		"one of two names":           {templates(ec2.DescribeLaunchTemplatesInput{LaunchTemplateNames: []string{"workers", "none"}}), "InvalidLaunchTemplateName.NotFoundException"},
+		"no data":                    {noData(t, a), "MissingParameter"},
+		"a long description":         {create(ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("other"), VersionDescription: aws.String(strings.Repeat("d", 256))}), "InvalidParameterValue"},
+		"a deletion of nothing":      {deletion(t, a, id), "MissingParameter"},
+		"of too much":                {deletion(t, a, id, make([]string, 201)...), "InvalidParameterValue"},
+		"of a name":                  {deletion(t, a, id, "$Latest"), "InvalidParameterValue"},
 		"a template that was a test": {templates(ec2.DescribeLaunchTemplatesInput{LaunchTemplateNames: []string{"other"}}), "InvalidLaunchTemplateName.NotFoundException"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) { wantError(t, c.err, c.want, "") })
+	}
+}
+
+func noData(t *testing.T, a *account) error {
+	_, err := a.ec2.CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("other"), LaunchTemplateData: &types.RequestLaunchTemplateData{}})
+	return err
+}
+
+func deletion(t *testing.T, a *account, id string, versions ...string) error {
+	for i := range versions {
+		if versions[i] == "" {
+			versions[i] = fmt.Sprint(i + 2)
+		}
+	}
+	if versions == nil {
+		versions = []string{}
+	}
+	_, err := a.ec2.DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &id, Versions: versions})
+	return err
+}
+
+// A version's answer warns of what cannot be launched, and the version is there all the same.
+func TestWarningOfALaunchTemplateVersion(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{WarnOfSnapshots: true})
+	exists := a.AddSnapshot(fakeaws.Snapshot{})
+	id := makeTemplate(t, a.noRetries(), "workers", exists)
+	for snapshot, want := range map[string]int{exists: 0, "snap-none": 1} {
+		out, err := a.ec2.CreateLaunchTemplateVersion(t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &id, LaunchTemplateData: templateData(snapshot)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var warned []types.ValidationError
+		if out.Warning != nil {
+			warned = out.Warning.Errors
+		}
+		if len(warned) != want || aws.ToInt64(out.LaunchTemplateVersion.VersionNumber) < 2 {
+			t.Errorf("%s: warned of %+v", snapshot, warned)
+		}
+	}
+}
+
+func TestLaunchTemplateVersionsAreLimited(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{TemplateVersions: 2})
+	id := makeTemplate(t, a.noRetries(), "workers", "snap-1", "snap-2")
+	create := func() error {
+		_, err := a.ec2.CreateLaunchTemplateVersion(t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &id, LaunchTemplateData: templateData("snap-3")})
+		return err
+	}
+	wantError(t, create(), "MaxTemplateVersionLimitExceeded", "")
+	if err := deletion(t, a, id, "2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(); err != nil {
+		t.Errorf("after a deletion: %v", err)
+	}
+}
+
+func TestVersionCreator(t *testing.T) {
+	a := newAccount(t, fakeaws.Options{})
+	id := makeTemplate(t, a.noRetries(), "workers", "snap-1")
+	const terraform = "arn:aws:sts::111122223333:assumed-role/terraform/ci"
+	if !a.SetVersionCreator(id, 1, terraform, epoch.Add(-time.Hour)) || a.SetVersionCreator(id, 2, terraform, epoch) {
+		t.Error("it does not tell whether there is such a version")
+	}
+	out, err := a.ec2.DescribeLaunchTemplateVersions(t.Context(), &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := out.LaunchTemplateVersions[0]; aws.ToString(got.CreatedBy) != terraform || !aws.ToTime(got.CreateTime).Equal(epoch.Add(-time.Hour)) {
+		t.Errorf("version %+v", got)
 	}
 }
 

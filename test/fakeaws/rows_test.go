@@ -19,7 +19,7 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, groupRows, eksRows, environmentRows)
+	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows, eksRows, environmentRows)
 }
 
 func TestRows(t *testing.T) {

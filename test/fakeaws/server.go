@@ -51,6 +51,10 @@ type Options struct {
 	EmptyPages bool
 	// EncryptByDefault is the account's setting.
 	EncryptByDefault bool
+	// TemplateVersions is how many versions a launch template may have, by default 10,000.
+	TemplateVersions int
+	// WarnOfSnapshots has EC2 warn of a new version of a launch template that names a snapshot which does not exist.
+	WarnOfSnapshots bool
 	// Denied are actions that the caller has no permission for.
 	Denied []string
 	// Dir keeps block data in files, by default it is in memory.
@@ -109,6 +113,9 @@ func New(options Options) (*Server, error) {
 	}
 	if options.AccountID == "" {
 		options.AccountID = "111122223333"
+	}
+	if options.TemplateVersions == 0 {
+		options.TemplateVersions = 10000
 	}
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}

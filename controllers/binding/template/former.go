@@ -25,8 +25,19 @@ func (h History) formerly(want Want, from launch.Version) record {
 		of, _ := recordIn(ours)
 		known.former = of.former
 	}
-	known.former = withoutSnapshots(known.former, want.MayName)
+	known.former = withoutSnapshots(known.former, slices.Concat(want.MayName, h.applied()))
 	return known
+}
+
+// applied returns the snapshots that versions of Larder name, whoever's they are.
+func (h History) applied() []string {
+	var ids []string
+	for _, one := range h.Versions {
+		if known, found := recordIn(one); found {
+			ids = append(ids, known.snapshotID)
+		}
+	}
+	return ids
 }
 
 // ancestor returns the version for this binding that says what the device of a version was before: the version itself, or
@@ -60,7 +71,7 @@ func volumeOf(device *launch.Device) *volume.Volume {
 // withoutSnapshots returns the volume without its snapshot if that is one of these: with a size then, since EC2 makes no
 // volume of neither, and without a rate, which is for volumes made from snapshots.
 func withoutSnapshots(former *volume.Volume, ids []string) *volume.Volume {
-	if former == nil || !slices.Contains(ids, former.SnapshotID) {
+	if former == nil || former.SnapshotID == "" || !slices.Contains(ids, former.SnapshotID) {
 		return former
 	}
 	plain := *former

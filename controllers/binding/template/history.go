@@ -36,8 +36,8 @@ const (
 	Default = "$Default"
 )
 
-// afterDenied is when to look again whether somebody has granted what was denied: nothing tells of it.
-const afterDenied = 10 * time.Minute
+// afterPerson is when to look again whether somebody has done what a message asks for: nothing tells of it.
+const afterPerson = 10 * time.Minute
 
 // History is one launch template with all its versions.
 type History struct {
@@ -66,7 +66,7 @@ func unread(of launch.Reference, err error) (History, *binding.Problem, error) {
 		return History{}, notFound(of, err), nil
 	case aws.Classify(err) == aws.Stalled:
 		return History{}, &binding.Problem{
-			Reason: v1alpha1.ReasonTargetUnreadable, Stalled: true, RetryAfter: afterDenied, Cause: err,
+			Reason: v1alpha1.ReasonTargetUnreadable, Stalled: true, RetryAfter: afterPerson, Cause: err,
 			Message: fmt.Sprintf("%s cannot be read, since AWS refuses %s: %s: allow it to Larder's role", of, aws.Action(err), aws.Words(err)),
 		}, nil
 	default:
@@ -76,7 +76,7 @@ func unread(of launch.Reference, err error) (History, *binding.Problem, error) {
 
 func notFound(of launch.Reference, err error) *binding.Problem {
 	return &binding.Problem{
-		Reason: v1alpha1.ReasonTemplateNotFound, Stalled: true, RetryAfter: afterDenied, Cause: err,
+		Reason: v1alpha1.ReasonTemplateNotFound, Stalled: true, RetryAfter: afterPerson, Cause: err,
 		Message: fmt.Sprintf("this account has no %s in the operator's Region, and Larder cannot write another account's: make one, "+
 			"or name one of this account", of),
 	}

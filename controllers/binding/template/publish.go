@@ -42,7 +42,7 @@ func Publish(ctx context.Context, to Templates, step Step) (int64, error) {
 
 func unpublished(version *launch.NewVersion, err error) *binding.Problem {
 	var refused *launch.RefusedError
-	problem := &binding.Problem{Stalled: true, RetryAfter: afterDenied, Cause: err}
+	problem := &binding.Problem{Stalled: true, RetryAfter: afterPerson, Cause: err}
 	switch {
 	case errors.As(err, &refused):
 		problem.Reason = v1alpha1.ReasonVersionRefused
@@ -66,7 +66,7 @@ func unpublished(version *launch.NewVersion, err error) *binding.Problem {
 
 func limitReached(templateID string, cause error) *binding.Problem {
 	return &binding.Problem{
-		Reason: v1alpha1.ReasonVersionLimit, Stalled: true, RetryAfter: afterDenied, Cause: cause,
+		Reason: v1alpha1.ReasonVersionLimit, Stalled: true, RetryAfter: afterPerson, Cause: cause,
 		Message: fmt.Sprintf("launch template %s has as many versions as AWS allows, by default %d: delete versions of it that nothing "+
 			"launches with; Larder deletes only those that it made", templateID, versionLimit),
 	}

@@ -100,7 +100,7 @@ func (h History) base(want Want) (launch.Version, *binding.Problem) {
 		}
 	}
 	return launch.Version{}, &binding.Problem{
-		Reason: v1alpha1.ReasonVersionNotFound, Stalled: true, RetryAfter: afterDenied,
+		Reason: v1alpha1.ReasonVersionNotFound, Stalled: true, RetryAfter: afterPerson,
 		Message: fmt.Sprintf("version %d of launch template %s does not exist any more, and nothing can be launched with it: have the "+
 			"target launch with a version that exists", want.From.Number, h.Template.ID),
 	}
@@ -111,7 +111,7 @@ func (h History) refuse(want Want, from launch.Version) *binding.Problem {
 	name := want.Device.Name
 	where := fmt.Sprintf("version %d of launch template %s", from.Number, h.Template.ID)
 	invalid := func(reason, format string, args ...any) *binding.Problem {
-		return &binding.Problem{Reason: reason, Stalled: true, RetryAfter: afterDenied, Message: fmt.Sprintf(format, args...)}
+		return &binding.Problem{Reason: reason, Stalled: true, RetryAfter: afterPerson, Message: fmt.Sprintf(format, args...)}
 	}
 	same := 0
 	for _, device := range from.Devices {
@@ -156,7 +156,7 @@ func (h History) step(want Want, from launch.Version, known record, devices []la
 	if len(devices) == 0 {
 		origin, found := h.version(known.origin)
 		if !found || len(origin.Devices) > 0 {
-			return Step{}, h.notRestorable(want, known)
+			return Step{}, h.notRestorable(want, from)
 		}
 		source = origin
 	}
@@ -173,12 +173,13 @@ func (h History) step(want Want, from launch.Version, known record, devices []la
 	return Step{Publish: &next}, nil
 }
 
-// notRestorable is of a version whose only device was Larder's: EC2 makes no version without devices of one that has some.
-func (h History) notRestorable(want Want, known record) *binding.Problem {
+// notRestorable is of a version whose only device is Larder's.
+func (h History) notRestorable(want Want, from launch.Version) *binding.Problem {
 	return &binding.Problem{
-		Reason: v1alpha1.ReasonVersionNotFound, Stalled: true, RetryAfter: afterDenied,
-		Message: fmt.Sprintf("version %d of launch template %s, which had no devices, does not exist any more, and EC2 makes no version "+
-			"without devices of one that has %s: publish a version without devices yourself", known.origin, h.Template.ID, want.Device.Name),
+		Reason: v1alpha1.ReasonVersionNotFound, Stalled: true, RetryAfter: afterPerson,
+		Message: fmt.Sprintf("version %d of launch template %s has no other device than %s, EC2 makes no version without devices of one "+
+			"that has some, and the version without that it came from does not exist any more: publish one, or set deletionPolicy Leave",
+			from.Number, h.Template.ID, want.Device.Name),
 	}
 }
 
@@ -198,7 +199,8 @@ func (h History) madeBefore(want Want, source launch.Version, known record, devi
 	return 0
 }
 
-// replace returns the list with the device in its place, or at the end; without it when wanted is nil.
+// replace returns the list with the device in its place, or at the end; without it when wanted is nil. An empty list is nil,
+// as it is read.
 func replace(devices []launch.Device, name string, wanted *launch.Device) []launch.Device {
 	next := slices.Clone(devices)
 	at := slices.IndexFunc(next, func(device launch.Device) bool { return device.Name == name })
@@ -207,6 +209,8 @@ func replace(devices []launch.Device, name string, wanted *launch.Device) []laun
 		return append(next, *wanted)
 	case at >= 0 && wanted != nil:
 		next[at] = *wanted
+	case at >= 0 && len(next) == 1:
+		return nil
 	case at >= 0:
 		next = slices.Delete(next, at, at+1)
 	}

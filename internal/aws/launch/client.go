@@ -1,5 +1,5 @@
-// Package launch tells which snapshots new instances may boot from by way of launch templates: a snapshot that one
-// of them names must not be collected. It only reads.
+// Package launch is what instances are launched from: which snapshots new ones may boot from by way of launch templates,
+// which must not be collected, and versions of templates that name others.
 package launch
 
 import (
@@ -10,7 +10,7 @@ import (
 	larderaws "github.com/larder-dev/larder/internal/aws"
 )
 
-// Client reads the launch templates and Auto Scaling groups of one account in one Region. It is safe for concurrent
+// Client reads and writes the launch templates and Auto Scaling groups of one account in one Region. It is safe for concurrent
 // use.
 type Client struct {
 	ec2         *ec2.Client

@@ -2,12 +2,15 @@ package launch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -17,6 +20,14 @@ import (
 // versionsPerDeletion is the most that EC2 deletes at once.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
 const versionsPerDeletion = 200
+
+const (
+	// longestUnseen is more than EC2 takes until it finds what it made.
+	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+	longestUnseen = 10 * time.Minute
+	// mostBurnt is how many tokens of deleted versions are passed over.
+	mostBurnt = 20
+)
 
 // codeDiffers takes the place of AWS's code where EC2 kept other devices than it was sent.
 const codeDiffers = "DevicesDiffer"
@@ -33,6 +44,33 @@ func (e *RefusedError) Error() string {
 // CreateVersion makes a version and returns it as EC2 has it. One that EC2 warns of, or that has other devices than asked
 // for, is deleted again; the error is a *RefusedError then.
 func (c *Client) CreateVersion(ctx context.Context, version NewVersion) (Version, error) {
+	doing := fmt.Sprintf("creating a version of launch template %s from version %d", version.TemplateID, version.Source)
+	input := inputOf(version)
+	for range mostBurnt {
+		out, err := c.ec2.CreateLaunchTemplateVersion(ctx, input)
+		if err != nil {
+			return Version{}, fmt.Errorf("%s: %w", doing, err)
+		}
+		if out.LaunchTemplateVersion == nil {
+			return Version{}, fmt.Errorf("%s: EC2 answered without one", doing)
+		}
+		made := versionOf(*out.LaunchTemplateVersion)
+		if refused := refusal(out.Warning, version.Devices, made.Devices); refused != nil {
+			return Version{}, errors.Join(fmt.Errorf("%s: %w", doing, refused), c.DeleteVersions(ctx, version.TemplateID, []int64{made.Number}))
+		}
+		gone, err := c.isGone(ctx, made)
+		if err != nil {
+			return Version{}, err
+		}
+		if !gone {
+			return made, nil
+		}
+		input.ClientToken = aws.String(tokenAfter(*input.ClientToken, made.Number))
+	}
+	return Version{}, fmt.Errorf("%s: each of %d was deleted by somebody else: see in CloudTrail who does it", doing, mostBurnt)
+}
+
+func inputOf(version NewVersion) *ec2.CreateLaunchTemplateVersionInput {
 	data := &types.RequestLaunchTemplateData{}
 	for _, device := range version.Devices {
 		data.BlockDeviceMappings = append(data.BlockDeviceMappings, requestOf(device))
@@ -40,26 +78,30 @@ func (c *Client) CreateVersion(ctx context.Context, version NewVersion) (Version
 	if len(version.Devices) == 0 {
 		data.UserData = aws.String(version.UserData)
 	}
-	out, err := c.ec2.CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
+	return &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId:   aws.String(version.TemplateID),
 		SourceVersion:      aws.String(strconv.FormatInt(version.Source, 10)),
 		VersionDescription: aws.String(version.Description),
 		ClientToken:        aws.String(version.Token),
 		LaunchTemplateData: data,
-	})
-	if err != nil {
-		return Version{}, fmt.Errorf("creating a version of launch template %s from version %d: %w", version.TemplateID, version.Source, err)
 	}
-	if out.LaunchTemplateVersion == nil {
-		return Version{}, fmt.Errorf("creating a version of launch template %s from version %d: EC2 answered without one", version.TemplateID, version.Source)
+}
+
+// isGone tells whether the version was made by an earlier call with the same token, and deleted since. A version that is
+// new may not be found yet.
+func (c *Client) isGone(ctx context.Context, made Version) (bool, error) {
+	if time.Since(made.CreateTime) < longestUnseen {
+		return false, nil
 	}
-	made := versionOf(*out.LaunchTemplateVersion)
-	refused := refusal(out.Warning, version.Devices, made.Devices)
-	if refused == nil {
-		return made, nil
-	}
-	err = fmt.Errorf("creating version %d of launch template %s: %w", made.Number, version.TemplateID, refused)
-	return Version{}, errors.Join(err, c.DeleteVersions(ctx, version.TemplateID, []int64{made.Number}))
+	found, err := c.versions(ctx, template{id: made.TemplateID}, []string{strconv.FormatInt(made.Number, 10)})
+	return len(found) == 0, err
+}
+
+// tokenAfter replaces a token whose version was deleted: it will give that version for as long as EC2 remembers it. The
+// next one is always the same, so that it makes one version too.
+func tokenAfter(token string, number int64) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", token, number))
+	return hex.EncodeToString(sum[:])
 }
 
 func refusal(warning *types.ValidationWarning, sent, kept []Device) *RefusedError {

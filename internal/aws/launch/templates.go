@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -65,7 +66,7 @@ func (c *Client) versions(ctx context.Context, of template, numbers []string) ([
 			// One missing version fails the call for all of them.
 			return c.versionsByHalves(ctx, of, numbers)
 		case err != nil:
-			return nil, fmt.Errorf("reading versions of %s that Auto Scaling groups name: %w", of, err)
+			return nil, fmt.Errorf("reading versions %s of %s: %w", strings.Join(numbers, ", "), of, err)
 		}
 		found = append(found, page.LaunchTemplateVersions...)
 	}
