@@ -185,7 +185,7 @@ func TestNodeGroupUpdateRefusals(t *testing.T) {
 			in.LaunchTemplate.Version = aws.String(w.version(&ec2types.RequestLaunchTemplateData{ImageId: aws.String("ami-0123456789abcdef0")}))
 		}, want: "InvalidParameterException"},
 		"a release of another version":  {change: func(_ *groupWorld, in *eks.UpdateNodegroupVersionInput) { in.Version = aws.String("1.35") }, want: "InvalidParameterException"},
-		"another running":               {options: fakeaws.Options{NodeGroupUpdateFor: time.Minute}, change: func(w *groupWorld, in *eks.UpdateNodegroupVersionInput) { w.update(w.pinned("3")) }, want: "ResourceInUseException"},
+		"another running":               {options: fakeaws.Options{NodeGroupUpdateFor: time.Minute}, change: func(w *groupWorld, _ *eks.UpdateNodegroupVersionInput) { w.update(w.pinned("3")) }, want: "ResourceInUseException"},
 		"a group that is being deleted": {group: func(g *fakeaws.NodeGroup) { g.Status = "DELETING" }, want: "ResourceInUseException"},
 		"a group that is not there":     {change: func(_ *groupWorld, in *eks.UpdateNodegroupVersionInput) { in.NodegroupName = aws.String("none") }, want: "ResourceNotFoundException"},
 		"launches that are denied":      {options: fakeaws.Options{Denied: []string{"RunInstances"}}, want: "InvalidRequestException"},

@@ -13,14 +13,14 @@ import (
 // health is what EKS says since the applied snapshot was written: it counts nodes as Ready only when the update that brought
 // it succeeded, since EKS waits for each to be.
 func (o *observation) health(b *v1alpha1.NodeClassBinding) binding.Health {
-	applied := b.Status.AppliedSnapshotID
-	if b.Status.AppliedTime == nil || applied == "" || o.inPlace(b) != applied {
-		return binding.Health{}
-	}
 	if update := o.failed(b); update != nil {
 		return binding.Health{Failure: &binding.Problem{
 			Reason: v1alpha1.ReasonUpdateFailed, Stalled: true, RetryAfter: afterDenied, Message: o.failure(update),
 		}}
+	}
+	applied := b.Status.AppliedSnapshotID
+	if b.Status.AppliedTime == nil || applied == "" || o.inPlace(b) != applied {
+		return binding.Health{}
 	}
 	nodes := o.group.DesiredSize
 	switch {

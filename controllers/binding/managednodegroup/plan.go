@@ -30,9 +30,6 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		return plan
 	}
 	o.write(b, &plan, want, step)
-	if plan.Write != nil && plan.Busy == nil && snapshot.ID == b.Status.AppliedSnapshotID {
-		plan.Busy = o.heldOff(b, step.Number, now)
-	}
 	if plan.Write != nil && plan.Busy == nil {
 		plan.TakenBackBy = o.takenBackBy(b)
 	}
@@ -46,7 +43,7 @@ func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) b
 		return binding.Plan{Problem: o.problem}
 	}
 	plan := o.outlook(b, now)
-	o.planRestore(b, &plan, now)
+	o.planRestore(b, &plan)
 	return plan
 }
 
@@ -60,23 +57,20 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	}
 	plan := o.outlook(b, now)
 	if b.Spec.DeletionPolicy != v1alpha1.BindingDeletionLeave {
-		o.planRestore(b, &plan, now)
+		o.planRestore(b, &plan)
 	}
 	return plan
 }
 
 // planRestore plans a version in which the device is what it was. The version that the group was on is never gone back to:
 // EKS may not take an older one, and its contents may have been right for another AMI.
-func (o *observation) planRestore(b *v1alpha1.NodeClassBinding, plan *binding.Plan, now time.Time) {
+func (o *observation) planRestore(b *v1alpha1.NodeClassBinding, plan *binding.Plan) {
 	want := o.want(b, "")
 	step, problem := o.history.Without(want)
 	if plan.Problem = problem; problem != nil {
 		return
 	}
 	o.write(b, plan, want, step)
-	if plan.Write != nil && plan.Busy == nil {
-		plan.Busy = o.heldOff(b, step.Number, now)
-	}
 }
 
 // outlook is what a plan says before anything is planned.
@@ -96,7 +90,7 @@ func (o *observation) outlook(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 func (o *observation) pools(b *v1alpha1.NodeClassBinding) []binding.Pool {
 	pool := binding.Pool{Name: o.group.Name}
 	applied := b.Status.AppliedSnapshotID
-	if applied != "" && o.running() == nil && o.history.SnapshotOf(o.current().Number, deviceOf(b).Name) == applied {
+	if applied != "" && o.running() == nil && o.snapshotOf(b, o.current().Number) == applied {
 		pool.Current = o.group.DesiredSize
 	} else {
 		pool.Outdated = o.group.DesiredSize
@@ -168,7 +162,7 @@ const longestName = 128
 func (o *observation) takenBackBy(b *v1alpha1.NodeClassBinding) string {
 	current := o.current()
 	switch {
-	case b.Status.AppliedSnapshotID == "" || o.isRecreated(b):
+	case b.Status.AppliedSnapshotID == "" || o.isRecreated(b) || o.failed(b) != nil:
 		return ""
 	case o.history.IsOurs(b.UID, current.Number) && !o.wentBack(b, current):
 		return ""
@@ -205,7 +199,7 @@ func (o *observation) pruning(b *v1alpha1.NodeClassBinding, plan binding.Plan) b
 		keep = append(keep, last.TemplateVersion)
 	}
 	for _, version := range o.history.Versions {
-		snapshot := o.history.SnapshotOf(version.Number, deviceOf(b).Name)
+		snapshot := o.snapshotOf(b, version.Number)
 		if snapshot != "" && snapshot == b.Status.LastKnownGoodSnapshotID {
 			keep = append(keep, version.Number)
 		}

@@ -15,8 +15,8 @@ import (
 const (
 	// longestOfOthers is how long an update may run that somebody else asked for until a person is told.
 	longestOfOthers = time.Hour
-	// beforeAnotherTry is how long after a failed update it is asked for again: each try drains nodes.
-	beforeAnotherTry = time.Hour
+	// clocksDiffer is more than AWS's clock and that of the operator do.
+	clocksDiffer = time.Minute
 )
 
 // current returns the version that the group is on, as EKS says. One that does not exist any more has a number only.
@@ -68,18 +68,22 @@ func (o *observation) underWay(b *v1alpha1.NodeClassBinding) launch.Version {
 	return o.current()
 }
 
-// failed returns the last update if it was to bring the snapshot that the binding applied, and failed: EKS is back to what
-// was before. It is nil when there is nothing to tell. That it was this binding's write shows in what is applied, which
-// needs no clock that agrees with AWS's.
+// failed returns the last update if it was this binding's and failed: EKS is back to what was before. It is nil when there
+// is nothing to tell, and once the binding has gone back as well.
 func (o *observation) failed(b *v1alpha1.NodeClassBinding) *eks.Update {
-	update, applied := o.last(), b.Status.AppliedSnapshotID
-	if !hasFailed(update) || !o.isOurs(b, update) || applied == "" || o.isRecreated(b) {
+	update := o.last()
+	if !hasFailed(update) || !o.isOurs(b, update) || b.Status.AppliedTime == nil || o.isRecreated(b) {
 		return nil
 	}
-	if o.history.SnapshotOf(update.TemplateVersion, deviceOf(b).Name) != applied {
+	appliedIt := b.Status.AppliedSnapshotID != "" && b.Status.AppliedSnapshotID == o.snapshotOf(b, update.TemplateVersion)
+	if !appliedIt && update.CreateTime.Add(clocksDiffer).Before(b.Status.AppliedTime.Time) {
 		return nil
 	}
 	return update
+}
+
+func (o *observation) snapshotOf(b *v1alpha1.NodeClassBinding, version int64) string {
+	return o.history.SnapshotOf(version, deviceOf(b).Name)
 }
 
 // inPlace returns the snapshot that was last asked for: of the version that EKS goes to or could not go to, else of the
@@ -89,7 +93,7 @@ func (o *observation) inPlace(b *v1alpha1.NodeClassBinding) string {
 	if failed := o.failed(b); failed != nil {
 		number = failed.TemplateVersion
 	}
-	return o.history.SnapshotOf(number, deviceOf(b).Name)
+	return o.snapshotOf(b, number)
 }
 
 // isRecreated rests on AWS's clock and that of the operator, which have to differ by less than the time between the making
@@ -125,22 +129,6 @@ func (o *observation) busy(b *v1alpha1.NodeClassBinding, now time.Time) *binding
 func (o *observation) working(update *eks.Update) string {
 	return fmt.Sprintf("EKS has been updating %s to version %d of launch template %s since %s (update %s)",
 		named(o.group), update.TemplateVersion, o.history.Template.ID, clockTime(update.CreateTime), update.ID)
-}
-
-// heldOff says that EKS failed to go to this very version not long ago; nil when it may be asked again.
-func (o *observation) heldOff(b *v1alpha1.NodeClassBinding, number int64, now time.Time) *binding.Problem {
-	update := o.last()
-	if !hasFailed(update) || !o.isOurs(b, update) || update.TemplateVersion != number {
-		return nil
-	}
-	again := update.CreateTime.Add(beforeAnotherTry)
-	if !now.Before(again) {
-		return nil
-	}
-	return &binding.Problem{
-		Reason: v1alpha1.ReasonUpdateFailed, Stalled: true, RetryAfter: again.Sub(now),
-		Message: fmt.Sprintf("%s; it is asked for again at %s", o.failure(update), clockTime(again)),
-	}
 }
 
 func clockTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }

@@ -87,14 +87,14 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if err != nil {
 		return unread(of, err)
 	}
-	if problem := unusable(group); problem != nil {
-		return &observation{group: group, problem: problem}, nil
+	o := &observation{group: group, updates: updates, problem: unusable(group)}
+	if o.problem != nil {
+		return o, nil
 	}
-	history, problem, err := template.Read(ctx, t.Templates, launch.Reference{ID: group.Template.ID})
+	o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: group.Template.ID})
 	if err != nil {
 		return nil, fmt.Errorf("reading the launch template of node group %s of EKS cluster %s: %w", group.Name, group.Cluster, err)
 	}
-	o := &observation{group: group, updates: updates, history: history, problem: problem}
 	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, named(group), o.imagesOf(b))
 	return o, nil
 }
