@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -41,23 +40,10 @@ func (t *Target) Act(ctx context.Context, write binding.Write) error {
 			return explain("Auto Scaling group "+one.group.Name, err)
 		}
 	}
-	return t.prune(ctx, w)
-}
-
-// prune deletes versions that no group of the account needs: also those are asked that the binding does not name.
-func (t *Target) prune(ctx context.Context, w *change) error {
 	if len(w.prune) == 0 {
 		return nil
 	}
-	needed, err := t.Groups.NamedNumbers(ctx, w.template.ID, w.template.Name)
-	if err != nil {
-		return explain("launch template "+w.template.ID, err)
-	}
-	unused := slices.DeleteFunc(slices.Clone(w.prune), func(number int64) bool { return slices.Contains(needed, number) })
-	if len(unused) == 0 {
-		return nil
-	}
-	if err := t.Templates.DeleteVersions(ctx, w.template.ID, unused); err != nil {
+	if err := t.Templates.DeleteVersions(ctx, w.template.ID, w.prune); err != nil {
 		return explain("launch template "+w.template.ID, err)
 	}
 	return nil

@@ -114,37 +114,6 @@ func (o *observation) isFor(g *group, number int64) bool {
 	return found && (g.refresh.StartTime.IsZero() || !g.refresh.StartTime.Before(version.CreateTime))
 }
 
-// upkeep deletes versions that nothing needs any more; nil when there are none.
-func (o *observation) upkeep(b *v1alpha1.NodeClassBinding, number int64) any {
-	prune := o.history.Prunable(b.UID, o.needed(number)...)
-	if len(prune) == 0 {
-		return nil
-	}
-	return &change{template: o.history.Template, step: template.Step{Number: number}, prune: prune}
-}
-
-// needed are the versions that groups, their instances and their refreshes name.
-func (o *observation) needed(number int64) []int64 {
-	needed := []int64{number}
-	for i := range o.groups {
-		g := &o.groups[i]
-		for _, one := range o.specifications(g.Launches) {
-			if named, numbered := one.Number(); numbered {
-				needed = append(needed, named)
-			}
-		}
-		for _, instance := range g.Instances {
-			if instance.TemplateID == o.history.Template.ID {
-				needed = append(needed, instance.Version)
-			}
-		}
-		if desired, brings := o.desired(g); brings {
-			needed = append(needed, desired)
-		}
-	}
-	return needed
-}
-
 func preferencesOf(asked *v1alpha1.InstanceRefresh) launch.Preferences {
 	preferences := launch.Preferences{
 		MinHealthyPercentage: asked.MinHealthyPercentage, MaxHealthyPercentage: asked.MaxHealthyPercentage,

@@ -34,7 +34,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		plan.TakenBackBy, plan.Remedy = o.takenBack(b, places, snapshot.ID)
 		plan.Recreated = o.isRecreated(b)
 	} else {
-		plan.Upkeep = o.upkeep(b, step.Number)
+		plan.Upkeep = o.prune(b, step.Number)
 	}
 	return plan
 }
@@ -73,10 +73,9 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	if plan.Problem = problem; problem != nil {
 		return plan
 	}
-	w := o.change(b, step, change{restores: true})
-	o.fill(b, &plan, w, now)
-	if w != nil {
-		w.prune = o.history.Prunable(b.UID, o.needed(step.Number)...)
+	o.fill(b, &plan, o.change(b, step, change{restores: true}), now)
+	if plan.Write == nil && plan.Busy == nil && plan.Progress == "" {
+		plan.Write = o.prune(b, step.Number) // once no instance needs them any more
 	}
 	return plan
 }

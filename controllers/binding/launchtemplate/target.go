@@ -91,6 +91,9 @@ type observation struct {
 	// images are the AMIs that instances boot from, and imageWarnings say why they are not known.
 	images        []ami.Image
 	imageWarnings []binding.Warning
+	// named are the numbers of the template's versions that any group of the account needs, also one that the binding does
+	// not name.
+	named []int64
 }
 
 // group is an Auto Scaling group, what is asked for it, and what it did last.
@@ -120,8 +123,14 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if err != nil || o.problem != nil {
 		return o, err
 	}
+	if o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name); err != nil {
+		o.problem = unreadable(err)
+	}
+	if o.problem != nil {
+		return o, nil
+	}
 	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
-	return o, nil
+	return o, err
 }
 
 func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding) ([]group, error) {
