@@ -18,6 +18,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/launchtemplate"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -38,7 +39,7 @@ func scalingOptions() Options {
 		AWS: fakeaws.Options{RefreshStep: refreshStep},
 		Targets: func(p Process) binding.Targets {
 			client := launch.New(p.AWS)
-			return binding.Targets{&launchtemplate.Target{Templates: client, Groups: client, Scaling: client}}
+			return binding.Targets{&launchtemplate.Target{Templates: client, Groups: client, Scaling: client, Images: ami.New(p.AWS, p.Clock)}}
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/managednodegroup"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	eksclient "github.com/larder-dev/larder/internal/aws/eks"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/fakeaws"
@@ -39,7 +40,9 @@ func groupOptions() targets.Options {
 	return targets.Options{
 		AWS: fakeaws.Options{NodeGroupUpdateFor: updateTime},
 		Targets: func(p targets.Process) binding.Targets {
-			return binding.Targets{&managednodegroup.Target{Groups: eksclient.New(p.AWS), Templates: launch.New(p.AWS)}}
+			return binding.Targets{&managednodegroup.Target{
+				Groups: eksclient.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock),
+			}}
 		},
 	}
 }
@@ -201,6 +204,9 @@ func TestNodeGroupProgress(t *testing.T) {
 
 func TestNodeGroupWithACustomAMI(t *testing.T) {
 	w := newGroupWorld(t, nil)
+	w.AWS.AddImage(fakeaws.Image{
+		ID: "ami-0123456789abcdef0", Name: "bottlerocket-aws-k8s-1.33-x86_64-v1.50.0-5ed15786", Architecture: "x86_64", RootDevice: "/dev/xvda",
+	})
 	_, err := w.ec2.CreateLaunchTemplateVersion(t.Context(), &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId: &w.templateID, LaunchTemplateData: w.data("ami-0123456789abcdef0"),
 	})

@@ -55,9 +55,17 @@ var makes = []struct {
 // OfImages returns what nodes run that boot from one of the AMIs: Unknown and UnknownRuntime where they differ, or where
 // an AMI does not say.
 func OfImages(images []ami.Image) System {
+	systems := make([]System, 0, len(images))
+	for _, image := range images {
+		systems = append(systems, ofImage(image))
+	}
+	return Common(systems)
+}
+
+// Common returns what all of the systems are: Unknown and UnknownRuntime where they differ, and for none.
+func Common(systems []System) System {
 	common := System{Family: Unknown, Runtime: UnknownRuntime}
-	for at, image := range images {
-		system := ofImage(image)
+	for at, system := range systems {
 		if at == 0 {
 			common = system
 		}

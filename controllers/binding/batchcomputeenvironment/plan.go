@@ -32,7 +32,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		}
 		changes = append(changes, next)
 	}
-	if snapshot.ID == "" {
+	if plan.Problem, plan.Warnings = o.preflight(b, snapshot, changes); plan.Problem != nil || snapshot.ID == "" {
 		return plan
 	}
 	o.planChanges(&plan, changes)

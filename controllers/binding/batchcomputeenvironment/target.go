@@ -17,8 +17,10 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/controllers/binding/template"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/batch"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
@@ -47,6 +49,8 @@ type Target struct {
 	Environments Environments
 	// Templates are its launch templates.
 	Templates template.Templates
+	// Images says what its AMIs are.
+	Images preflight.Images
 	// Clock tells for how long an environment has been changing.
 	Clock clock.PassiveClock
 
@@ -62,6 +66,9 @@ type observation struct {
 	uses []use
 	// changingSince is when this operator first saw the change that is under way; zero when none is.
 	changingSince time.Time
+	// images are the AMIs that instances boot from, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 }
 
 // Kind is the kind of Target's subjects.
@@ -94,8 +101,11 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	} else {
 		t.changing.forget(environment.ID)
 	}
-	o.uses, err = t.readUses(ctx, environment)
-	return o, err
+	if o.uses, err = t.readUses(ctx, environment); err != nil {
+		return nil, err
+	}
+	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, Kind+" "+name, o.imagesOf())
+	return o, nil
 }
 
 // readUses reads each template once, however many overrides name it.

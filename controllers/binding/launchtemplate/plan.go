@@ -19,9 +19,12 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 		return plan
 	}
 	from := newest(places)
-	step, problem := o.history.With(o.want(b, from, snapshot.ID), snapshot)
-	if problem != nil || snapshot.ID == "" {
+	want := o.want(b, from, snapshot.ID)
+	step, problem := o.history.With(want, snapshot)
+	if plan.Problem, plan.Warnings = o.preflight(b, snapshot, want, step); problem != nil {
 		plan.Problem = problem
+	}
+	if plan.Problem != nil || snapshot.ID == "" {
 		plan.Busy = o.busy(b, step, now)
 		return plan
 	}

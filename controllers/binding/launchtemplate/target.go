@@ -13,8 +13,10 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/controllers/binding/template"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
@@ -55,6 +57,8 @@ type Target struct {
 	Templates Templates
 	Groups    Groups
 	Scaling   Scaling
+	// Images says what AMIs of the templates are.
+	Images preflight.Images
 }
 
 const (
@@ -84,6 +88,9 @@ type observation struct {
 	history template.History
 	// groups are in the order of the binding's.
 	groups []group
+	// images are the AMIs that instances boot from, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 	// named are the numbers of the template's versions that any group of the account needs, also one that the binding does
 	// not name.
 	named []int64
@@ -115,6 +122,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if problem := unreadable(err); problem != nil {
 		return &observation{problem: problem}, nil
 	}
+	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
 	return o, err
 }
 

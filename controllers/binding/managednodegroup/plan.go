@@ -24,7 +24,10 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	}
 	want := o.want(b, snapshot.ID)
 	step, problem := o.history.With(want, snapshot)
-	if plan.Problem = problem; problem != nil || snapshot.ID == "" {
+	if plan.Problem, plan.Warnings = o.preflight(b, snapshot, want, step); problem != nil {
+		plan.Problem = problem
+	}
+	if plan.Problem != nil || snapshot.ID == "" {
 		return plan
 	}
 	o.write(b, &plan, want, step)

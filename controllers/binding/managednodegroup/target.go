@@ -15,8 +15,10 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/preflight"
 	"github.com/larder-dev/larder/controllers/binding/template"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	"github.com/larder-dev/larder/internal/aws/eks"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
@@ -46,6 +48,8 @@ type Target struct {
 	// Groups are the node groups, and Templates the launch templates, of the operator's account and Region.
 	Groups    Groups
 	Templates template.Templates
+	// Images says what AMIs of the launch templates are.
+	Images preflight.Images
 }
 
 // observation is a node group, what was asked of EKS for it, and its launch template. It implements binding.Observation.
@@ -55,6 +59,9 @@ type observation struct {
 	history template.History
 	// problem says why there is no group to write, or none that can be read; nil when all of the above is known.
 	problem *binding.Problem
+	// images are the AMIs of a group that has its own, and imageWarnings say why they are not known.
+	images        []ami.Image
+	imageWarnings []binding.Warning
 }
 
 // Subject implements binding.Target.
@@ -88,6 +95,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if err != nil {
 		return nil, fmt.Errorf("reading the launch template of node group %s of EKS cluster %s: %w", group.Name, group.Cluster, err)
 	}
+	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, named(group), o.imagesOf(b))
 	return o, nil
 }
 

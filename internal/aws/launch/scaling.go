@@ -28,6 +28,12 @@ type Group struct {
 	Launches []Specification
 	// Desired is how many instances it is to have.
 	Desired int32
+	// Max is the most that it may have.
+	Max int32
+	// Role is the name of the service-linked role that it launches by; empty when Auto Scaling does not tell.
+	Role string
+	// Spot tells that its mixed instances policy may launch Spot instances. A launch template may ask for them, too.
+	Spot bool
 	// Instances are those that it has.
 	Instances []Instance
 
@@ -127,6 +133,9 @@ func groupOf(group types.AutoScalingGroup) Group {
 		Name:        aws.ToString(group.AutoScalingGroupName),
 		CreatedTime: aws.ToTime(group.CreatedTime),
 		Desired:     aws.ToInt32(group.DesiredCapacity),
+		Max:         aws.ToInt32(group.MaxSize),
+		Role:        roleName(aws.ToString(group.ServiceLinkedRoleARN)),
+		Spot:        allowsSpot(group.MixedInstancesPolicy),
 		Launches:    specificationsOf(group.LaunchTemplate, group.MixedInstancesPolicy),
 		own:         group.LaunchTemplate,
 		policy:      group.MixedInstancesPolicy,
@@ -140,6 +149,18 @@ func groupOf(group types.AutoScalingGroup) Group {
 		})
 	}
 	return read
+}
+
+// roleName returns what is behind the last slash of a role's ARN.
+func roleName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+// allowsSpot tells whether some instances of a policy are not On-Demand ones: by default all above the base are.
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstancesDistribution.html
+func allowsSpot(policy *types.MixedInstancesPolicy) bool {
+	if policy == nil || policy.InstancesDistribution == nil || policy.InstancesDistribution.OnDemandPercentageAboveBaseCapacity == nil {
+		return false
+	}
+	return *policy.InstancesDistribution.OnDemandPercentageAboveBaseCapacity < 100
 }
 
 // specificationsOf returns what a group, or the desired configuration of a refresh, launches by.
