@@ -9,9 +9,18 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/larder-dev/larder/controllers/binding"
+	"github.com/larder-dev/larder/controllers/binding/batchcomputeenvironment"
 	"github.com/larder-dev/larder/controllers/binding/ec2nodeclass"
+	"github.com/larder-dev/larder/controllers/binding/ecsservice"
+	"github.com/larder-dev/larder/controllers/binding/launchtemplate"
+	"github.com/larder-dev/larder/controllers/binding/managednodegroup"
+	"github.com/larder-dev/larder/controllers/binding/volumesnapshot"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ami"
+	"github.com/larder-dev/larder/internal/aws/batch"
+	"github.com/larder-dev/larder/internal/aws/ecs"
+	"github.com/larder-dev/larder/internal/aws/eks"
+	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/internal/aws/ssm"
 )
 
@@ -36,14 +45,17 @@ func (b *bindingController) add(ctx context.Context) error {
 	}).SetupWithManager(ctx, b.manager)
 }
 
+// targets are the kinds of spec.target: a further one is one more line.
 func (b *bindingController) targets() binding.Targets {
+	client, reader := b.manager.GetClient(), b.manager.GetAPIReader()
+	images, templates, services := ami.New(b.aws, clock.RealClock{}), launch.New(b.aws), ecs.New(b.aws)
 	return binding.Targets{
-		&ec2nodeclass.Target{
-			Client: b.manager.GetClient(),
-			Reader: b.manager.GetAPIReader(),
-			Cache:  b.manager.GetCache(),
-			Images: ami.New(b.aws, clock.RealClock{}),
-		},
+		&ec2nodeclass.Target{Client: client, Reader: reader, Cache: b.manager.GetCache(), Images: images},
+		&managednodegroup.Target{Groups: eks.New(b.aws), Templates: templates, Images: images},
+		&launchtemplate.Target{Templates: templates, Groups: templates, Scaling: templates, Images: images},
+		&batchcomputeenvironment.Target{Environments: batch.New(b.aws), Templates: templates, Images: images, Clock: clock.RealClock{}},
+		&ecsservice.Target{Reader: services, Writer: services},
+		&volumesnapshot.Target{Client: client, Reader: reader},
 	}
 }
 

@@ -190,7 +190,7 @@ var promises = []promise{
 	{
 		title: "Checks before any write, each with a reason of its own and what to do; what cannot be known only warns",
 		patterns: []string{
-			`controllers/binding/ec2nodeclass/preflight\..*`, `controllers/binding/ec2nodeclass/amifamily\..*`,
+			`controllers/binding/preflight\..*`, `controllers/binding/amifamily\..*`,
 			`controllers/binding/ec2nodeclass\.Test(PlanSays|PlanProblems|PlanWithoutASnapshot|AFieldThatTheClusterMayLack|ObserveAsks).*`,
 			`controllers/binding\.TestWarnings`, `internal/aws/ami\..*`, `internal/aws/kms\.Test(Describe|Grantees).*`,
 			`test/fakeaws\.TestDescribe(Images|Key).*`, `test/gitops\.TestBindingsDocumentHasEveryReason`,
