@@ -235,6 +235,37 @@ func TestECSServiceThatIsDeletedLetsTheBindingGo(t *testing.T) {
 	}
 }
 
+func TestECSServiceWhoseFormerVolumeCannotBeHadKeepsLarders(t *testing.T) {
+	w := inECS(targets.New(t, ecsOptions))
+	own := w.AWS.AddSnapshot(fakeaws.Snapshot{VolumeSize: 10})
+	w.createService(func(in *ecs.CreateServiceInput) {
+		volumeOf(in).SnapshotId, volumeOf(in).FilesystemType = &own, types.TaskFilesystemTypeExt4
+	})
+	id := w.Renew(v1alpha1.FormatFiles)
+	w.bind()
+	w.Settle("models")
+	w.AWS.SetFilesystem(own, "xfs")
+	w.Unbind("models")
+	b := w.SettleUntil("models", "the restoration fails", targets.Is(v1alpha1.ConditionStalled, "True UpdateFailed"))
+	says := "ECS gave up deploying " + own + " to ECS service prod/llm: Service deployment rolled back because the circuit breaker " +
+		"threshold was exceeded."
+	if got := targets.Message(b, v1alpha1.ConditionStalled); !strings.Contains(got, says) || *w.volume().SnapshotId != id {
+		t.Errorf("the volume names %s, and it says %q, want %q", *w.volume().SnapshotId, got, says)
+	}
+	before := w.rollouts()
+	w.Wait(time.Hour)
+	w.Pass("models")
+	if got := w.rollouts(); got != before {
+		t.Errorf("it was tried again unasked: %d deployments, %d before", got, before)
+	}
+	w.AWS.SetFilesystem(own, "ext4")
+	w.Ask("models", "1")
+	if left := w.Settle("models"); left != nil || *w.volume().SnapshotId != own {
+		t.Errorf("the volume names %s, want %s, and the binding goes: %+v", *w.volume().SnapshotId, own, left)
+	}
+	w.wantNoTags("the binding is gone")
+}
+
 // promisesOfECS hold after whatever happened: nothing of the owner's is lost, and nothing was deployed twice.
 func promisesOfECS(rollouts int) func(*targets.World) {
 	return func(world *targets.World) {
@@ -277,4 +308,16 @@ func TestECSServiceSurvivesEveryCrashOnTheWayBack(t *testing.T) {
 		w.Unbind("models")
 		w.Settle("models")
 	}, promisesOfECS(5))
+}
+
+func TestECSServiceSurvivesEveryCrashWithABadFirstSnapshot(t *testing.T) {
+	targets.EveryCrash(t, ecsOptions, func(world *targets.World) {
+		w := inECS(world)
+		w.createService()
+		w.renewBadly()
+		w.bind()
+		w.Settle("models")
+		w.Unbind("models")
+		w.Settle("models")
+	}, promisesOfECS(2))
 }

@@ -196,3 +196,71 @@ func TestPlanLeavesWhatIsInPlace(t *testing.T) {
 		})
 	}
 }
+
+func TestPlanSaysWhatFailedWhileNobodyLooked(t *testing.T) {
+	empty := ecs.Volume{Name: "models", SizeGiB: 10, Type: "gp3", RoleARN: role}
+	o := observed(func(o *observation) {
+		o.service.Deployments[0].Volumes = []ecs.Volume{empty}
+		o.latest.State, o.latest.Reason = ecs.Undone, "the circuit breaker opened"
+	})
+	snapshot := files
+	snapshot.ID = "snap-1"
+	plan := o.Plan(bound(""), snapshot, began)
+	if p := plan.Health.Failure; p == nil || p.Reason != v1alpha1.ReasonUpdateFailed || plan.InPlace != "snap-1" || plan.Write == nil {
+		t.Errorf("the operator ended before it noted that it had asked for snap-1, which failed: %+v", plan)
+	}
+	o.service.Tags = nil
+	if plan := o.Plan(bound(""), snapshot, began); plan.Health.Failure != nil || plan.InPlace != "" || plan.Write == nil {
+		t.Errorf("what somebody else asked for before the binding is not its failure: %+v", plan)
+	}
+}
+
+func TestPlanEnd(t *testing.T) {
+	empty := ecs.Volume{Name: "models", SizeGiB: 10, Type: "gp3", RoleARN: role}
+	restoring := func(o *observation) {
+		deploying(o)
+		o.service.Deployments[0].Volumes, o.latest.Volumes = []ecs.Volume{empty}, []ecs.Volume{empty}
+		o.latest.Before = [][]ecs.Volume{{volumeOf("snap-1")}}
+	}
+	never := func(o *observation) { o.service.Tags = nil }
+	cases := map[string]struct {
+		reason   string
+		edit     func(*observation)
+		leaves   bool
+		now      time.Time
+		updates  bool
+		untags   bool
+		progress bool
+	}{
+		"Larder's volume":            {"the former one comes back first", func(*observation) {}, false, began, true, false, false},
+		"Larder's volume is to stay": {"the record alone goes", func(*observation) {}, true, began, false, true, false},
+		"ECS restores":               {"the record is kept until that has come to its end", restoring, false, began, false, false, true},
+		"ECS restores for an hour":   {"the service has what it had", restoring, false, began.Add(time.Hour), false, true, true},
+		"the former volume":          {"it is restored", func(o *observation) { o.service.Deployments[0].Volumes = []ecs.Volume{empty} }, false, began, false, true, false},
+		"never written":              {"nothing is left", never, false, began, false, false, false},
+		"a record that somebody changed, and Larder's is to stay": {
+			"it goes all the same", func(o *observation) { o.service.Tags[originalTag+"models"] = "x" }, true, began, false, true, false,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := bound("snap-1")
+			if c.leaves {
+				b.Spec.DeletionPolicy = v1alpha1.BindingDeletionLeave
+			}
+			plan := observed(c.edit).PlanEnd(b, c.now)
+			w, _ := plan.Write.(*write)
+			if w == nil {
+				w = &write{}
+			}
+			if plan.Problem != nil || w.updates != c.updates || (w.untag != nil) != c.untags || (plan.Progress != "") != c.progress {
+				t.Errorf("%s: updates %t, untags %v, progress %q, problem %v", c.reason, w.updates, w.untag, plan.Progress, plan.Problem)
+			}
+			if c.updates {
+				if diff := cmp.Diff([]ecs.Volume{empty}, w.volumes); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+				}
+			}
+		})
+	}
+}
