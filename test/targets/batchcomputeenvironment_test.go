@@ -405,9 +405,6 @@ func TestBatchDenied(t *testing.T) {
 			if got := Message(b, "Ready"); tc.message != "" && got != tc.message {
 				t.Errorf("message %q, want %q", got, tc.message)
 			}
-			if due := q.due["b"]; due != 10*time.Minute {
-				t.Errorf("it is tried again after %s", due)
-			}
 			q.AWS.Heal()
 			q.Expect("allowed", q.Settle("b"), map[string]string{"Ready": "True Ready"})
 			q.expectVolumes("allowed", bootsWith(first))
