@@ -36,9 +36,14 @@ type account struct {
 	environment *batch.ComputeEnvironment
 	versions    map[string][]launch.Version
 	defaults    map[string]int64
-	// called are the mutating calls, and refuse is what comes of an update.
+	// called are the mutating calls. refuse is what comes of an update, and during happens right before it.
 	called []string
 	refuse error
+	during func()
+	// ends is the number of the coming call that changes something at which the operator ends, after its effect or before;
+	// 0 for none.
+	ends      int
+	endsAfter bool
 }
 
 func newAccount(t *testing.T) *account {
@@ -76,13 +81,31 @@ func (a *account) Describe(context.Context, string) (*batch.ComputeEnvironment, 
 	return &found, nil
 }
 
+// change carries out a call, unless the operator ends at it.
+func (a *account) change(what string, carryOut func()) error {
+	if a.ends--; a.ends == 0 && !a.endsAfter {
+		return errEnded
+	}
+	a.called = append(a.called, what)
+	carryOut()
+	if a.ends == 0 {
+		return errEnded
+	}
+	return nil
+}
+
 func (a *account) Update(_ context.Context, _ string, templates []batch.Template) error {
-	a.called = append(a.called, "Update")
+	if a.environment.Status == batch.Updating {
+		a.Error("an update is asked for while one runs")
+	}
+	if a.during != nil {
+		a.during()
+	}
 	if a.refuse != nil {
+		a.called = append(a.called, "Update")
 		return a.refuse
 	}
-	a.environment.Templates, a.environment.Status = templates, batch.Updating
-	return nil
+	return a.change("Update", func() { a.environment.Templates, a.environment.Status = templates, batch.Updating })
 }
 
 func (a *account) Template(_ context.Context, of launch.Reference) (launch.Template, error) {
@@ -98,15 +121,17 @@ func (a *account) Versions(_ context.Context, id string) ([]launch.Version, erro
 	return versions, nil
 }
 
-func (a *account) CreateVersion(_ context.Context, version launch.NewVersion) (launch.Version, error) {
-	a.called = append(a.called, "CreateVersion "+version.TemplateID)
-	return a.publish(version.TemplateID, us, version.Description, version.Devices...), nil
+func (a *account) CreateVersion(_ context.Context, version launch.NewVersion) (made launch.Version, err error) {
+	err = a.change("CreateVersion "+version.TemplateID, func() {
+		made = a.publish(version.TemplateID, us, version.Description, version.Devices...)
+	})
+	return made, err
 }
 
 func (a *account) DeleteVersions(_ context.Context, id string, numbers []int64) error {
-	a.called = append(a.called, "DeleteVersions "+id)
-	a.versions[id] = slices.DeleteFunc(a.versions[id], func(one launch.Version) bool { return slices.Contains(numbers, one.Number) })
-	return nil
+	return a.change("DeleteVersions "+id, func() {
+		a.versions[id] = slices.DeleteFunc(a.versions[id], func(one launch.Version) bool { return slices.Contains(numbers, one.Number) })
+	})
 }
 
 func newBinding() *v1alpha1.NodeClassBinding {
