@@ -32,9 +32,11 @@ type computeEnvironment struct {
 	settles time.Time
 	// broken is why the next look at it, or the end of the update that runs, finds it invalid.
 	broken string
-	// launches are the versions that were looked up when the instances were last replaced.
-	launches []LaunchedTemplate
-	updates  int
+	// launches are the versions that instances boot with. An update looks up the next ones when it begins, and finds out
+	// then why nothing can be launched with them.
+	launches, next []LaunchedTemplate
+	failure        error
+	updates        int
 }
 
 // ComputeEnvironment is what a test may want to know of one of Batch's.
@@ -139,7 +141,7 @@ func (s *Server) createComputeEnvironment(region string, in *batch.CreateCompute
 			return nil, err
 		}
 	}
-	made.settles = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor)
+	s.replaceInstances(made)
 	s.environments = append(s.environments, made)
 	return &batch.CreateComputeEnvironmentOutput{ComputeEnvironmentName: &name, ComputeEnvironmentArn: made.detail.ComputeEnvironmentArn}, nil
 }
@@ -207,8 +209,9 @@ func (s *Server) settleEnvironment(one *computeEnvironment) {
 			return
 		}
 		one.detail.Status, one.detail.StatusReason = types.CEStatusValid, aws.String(healthyReason)
-		if err := s.launchEnvironment(one); err != nil && one.broken == "" {
-			one.broken = "CLIENT_ERROR - " + err.Error()
+		one.launches = one.next
+		if one.failure != nil && one.broken == "" {
+			one.broken = "CLIENT_ERROR - " + one.failure.Error()
 		}
 	}
 	if one.broken != "" {
@@ -216,9 +219,15 @@ func (s *Server) settleEnvironment(one *computeEnvironment) {
 	}
 }
 
-// launchEnvironment looks up the versions that instances boot with, and their snapshots if there are to be instances.
+// replaceInstances begins what takes its time. It is called with the lock held.
+func (s *Server) replaceInstances(one *computeEnvironment) {
+	one.settles = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor)
+	one.broken, one.next = "", nil
+	one.failure = s.launchEnvironment(one)
+}
+
+// launchEnvironment looks up the versions that instances are to boot with, and their snapshots if there are to be instances.
 func (s *Server) launchEnvironment(one *computeEnvironment) error {
-	one.launches = nil
 	if one.detail.ComputeResources == nil || one.detail.ComputeResources.LaunchTemplate == nil {
 		return nil
 	}
@@ -238,7 +247,7 @@ func (s *Server) launchEnvironment(one *computeEnvironment) error {
 			problems = append(problems, err)
 			return
 		}
-		one.launches = append(one.launches, LaunchedTemplate{found.id, resolved.number, strings.Join(instanceTypes, " ")})
+		one.next = append(one.next, LaunchedTemplate{found.id, resolved.number, strings.Join(instanceTypes, " ")})
 		if aws.ToInt32(one.detail.ComputeResources.DesiredvCpus) > 0 {
 			problems = append(problems, s.missingSnapshots(one.region, resolved))
 		}

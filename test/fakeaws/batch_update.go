@@ -38,7 +38,7 @@ func (s *Server) updateComputeEnvironment(region string, in *batch.UpdateCompute
 		whole.LaunchTemplate = in.ComputeResources.LaunchTemplate
 		found.detail.ComputeResources = &whole
 		found.detail.Status, found.detail.StatusReason = types.CEStatusUpdating, aws.String("")
-		found.settles, found.broken = s.options.Clock.Now().Add(s.options.ComputeEnvironmentFor), ""
+		s.replaceInstances(found)
 		found.updates++
 	}
 	return &batch.UpdateComputeEnvironmentOutput{

@@ -27,6 +27,9 @@ const amazonLinuxRoot = "/dev/xvda"
 
 // rootDevice returns what instances boot from if their AMI is Amazon's; empty when it is not known.
 func rootDevice(environment *batch.ComputeEnvironment) string {
+	if environment.ImageID != "" {
+		return ""
+	}
 	for _, image := range environment.Images {
 		amazons := strings.HasPrefix(image.Type, "ECS_AL") || strings.HasPrefix(image.Type, "EKS_AL")
 		if image.ID != "" || !amazons {

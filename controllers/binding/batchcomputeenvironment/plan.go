@@ -19,7 +19,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	if plan.Problem = unfit(o.environment); plan.Problem != nil {
 		return plan
 	}
-	if o.environment.Status == batch.Invalid && !o.isOurs(b) {
+	if o.environment.Status == batch.Invalid && b.Status.AppliedTime == nil && !o.isOurs(b) {
 		plan.Problem = degraded(o.environment)
 		return plan
 	}
@@ -38,6 +38,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	o.planChanges(&plan, changes)
 	plan.TakenBackBy = o.takenBackBy(b)
 	plan.Remedy = remedy(o.environment.Name)
+	plan.Warnings = append(plan.Warnings, o.failedLate(b, plan.InPlace)...)
 	if plan.Write == nil && plan.Busy == nil {
 		plan.Upkeep = o.prune(b)
 	}
@@ -64,6 +65,10 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	plan := o.outlook(b, now)
 	if b.Spec.DeletionPolicy != v1alpha1.BindingDeletionLeave {
 		o.planRestore(b, &plan)
+	}
+	if plan.Write == nil && o.environment.Status == batch.Updating && b.Status.AppliedSnapshotID != "" {
+		// Where the name that came back is $Default, nothing says that the update is ours.
+		plan.Progress = o.progress(b)
 	}
 	return plan
 }
@@ -129,9 +134,9 @@ func (o *observation) prune(b *v1alpha1.NodeClassBinding) binding.Write {
 	return pruning(superfluous)
 }
 
-// isOurs tells whether every template is named by a version that was made for the binding.
+// isOurs tells whether every template is named by a version that was made for the binding, under whatever name.
 func (o *observation) isOurs(b *v1alpha1.NodeClassBinding) bool {
-	return !slices.ContainsFunc(o.uses, func(one use) bool { return !one.isOurs(b.UID) })
+	return !slices.ContainsFunc(o.uses, func(one use) bool { return !one.history.IsOurs(b.UID, one.current().Number) })
 }
 
 // inPlace returns the snapshot that all instances boot with, or are to once Batch is done; empty when they differ.

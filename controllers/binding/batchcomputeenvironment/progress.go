@@ -19,38 +19,44 @@ func (o *observation) outlook(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 		plan.Busy = o.busy("Batch is still making compute environment %s", o.environment.Name)
 	case o.environment.Status != batch.Updating:
 	case o.isOurs(b):
-		plan.Progress = fmt.Sprintf("Batch has been replacing the instances of compute environment %s since %s", o.environment.Name, clockTime(o.updatingSince(b, plan.InPlace)))
+		plan.Progress = o.progress(b)
 		plan.Busy = o.busy("%s", plan.Progress)
 	case now.Sub(o.changingSince) > patience:
-		plan.Busy = o.busy("somebody else has had Batch update compute environment %s since %s, or longer: have the jobs ended that the "+
-			"update waits for, or its update policy changed", o.environment.Name, clockTime(o.changingSince))
+		plan.Busy = o.busy("Batch has been updating compute environment %s since %s, or longer, for something else than this binding: have the "+
+			"jobs ended that the update waits for, or its update policy changed", o.environment.Name, clockTime(o.changingSince))
 		plan.Busy.Stalled = true
 	default:
-		plan.Busy = o.busy("somebody else has Batch update compute environment %s, since %s or longer", o.environment.Name, clockTime(o.changingSince))
-	}
-	if o.environment.Status == batch.Invalid && hasProven(b, plan.InPlace) {
-		plan.Warnings = append(plan.Warnings, binding.Warning{
-			Reason:  v1alpha1.ReasonTargetDegraded,
-			Message: fmt.Sprintf("compute environment %s is INVALID, long after %s worked there: %s", o.environment.Name, plan.InPlace, reasonOf(o.environment)),
-		})
+		plan.Busy = o.busy("Batch is updating compute environment %s for something else than this binding, since %s or longer",
+			o.environment.Name, clockTime(o.changingSince))
 	}
 	return plan
+}
+
+// failedLate are warnings of an environment that became invalid with a snapshot that had proven itself: that is not taken
+// back, and no other one would help.
+func (o *observation) failedLate(b *v1alpha1.NodeClassBinding, inPlace string) []binding.Warning {
+	proven := inPlace != "" && b.Status.LastKnownGoodProven && inPlace == b.Status.LastKnownGoodSnapshotID
+	if o.environment.Status != batch.Invalid || !proven {
+		return nil
+	}
+	return []binding.Warning{{
+		Reason:  v1alpha1.ReasonTargetDegraded,
+		Message: fmt.Sprintf("compute environment %s is INVALID, long after %s worked there: %s", o.environment.Name, inPlace, reasonOf(o.environment)),
+	}}
 }
 
 func (o *observation) busy(format string, args ...any) *binding.Problem {
 	return &binding.Problem{Reason: v1alpha1.ReasonUpdateInProgress, RetryAfter: changingRetry, Message: fmt.Sprintf(format, args...)}
 }
 
-// updatingSince is the time of the write that the update is of, if that is known.
-func (o *observation) updatingSince(b *v1alpha1.NodeClassBinding, inPlace string) time.Time {
-	if applied := b.Status.AppliedTime; applied != nil && inPlace == b.Status.AppliedSnapshotID {
-		return applied.Time
+// progress tells of an update of ours.
+func (o *observation) progress(b *v1alpha1.NodeClassBinding) string {
+	since := o.changingSince
+	device := b.Spec.Target.BatchComputeEnvironment.Device.Name
+	if applied := b.Status.AppliedTime; applied != nil && o.inPlace(device) == b.Status.AppliedSnapshotID {
+		since = applied.Time // of the write that the update is of
 	}
-	return o.changingSince
-}
-
-func hasProven(b *v1alpha1.NodeClassBinding, id string) bool {
-	return id != "" && b.Status.LastKnownGoodProven && id == b.Status.LastKnownGoodSnapshotID
+	return fmt.Sprintf("Batch has been replacing the instances of compute environment %s since %s", o.environment.Name, clockTime(since))
 }
 
 // pools counts vCPUs. While Batch replaces instances it does not tell how many are replaced, so all count as outdated.

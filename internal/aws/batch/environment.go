@@ -56,7 +56,6 @@ type ComputeEnvironment struct {
 type Image struct {
 	// Type is Batch's name of the family: "ECS_AL2023_NVIDIA".
 	// https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
-	// It is empty for an AMI of unknown family.
 	Type string
 	// ID is an AMI that is used instead of the family's newest; empty for none.
 	ID string
@@ -97,9 +96,6 @@ func environmentOf(detail types.ComputeEnvironmentDetail) *ComputeEnvironment {
 	environment.InstanceTypes = slices.Clone(resources.InstanceTypes)
 	for _, image := range resources.Ec2Configuration {
 		environment.Images = append(environment.Images, Image{Type: aws.ToString(image.ImageType), ID: aws.ToString(image.ImageIdOverride)})
-	}
-	if id := aws.ToString(resources.ImageId); id != "" { //nolint:staticcheck // deprecated, and in use as long as environments have it
-		environment.Images = append(environment.Images, Image{ID: id})
 	}
 	environment.Templates = templatesOf(resources.LaunchTemplate)
 	return environment
