@@ -92,8 +92,9 @@
 //	Signature Version 4 is verified, its time is not            documented; skipping the time suits fake clocks
 //
 // Beside snapshots there is what names, publishes, protects and pulls them: launch templates, Auto Scaling groups and
-// Batch's compute environments, SSM parameters, KMS keys, tokens of ECR. The services that speak awsJson 1.1 must send what the SDK would write of
-// what was understood. Of a call that has more members than are modelled, the table of actions names those that are.
+// Batch's compute environments, SSM parameters, KMS keys, tokens of ECR. The services that speak awsJson 1.1, and Batch,
+// must send what the SDK would write of what was understood. Of a call that has more members than are modelled, the table
+// of actions names those that are.
 //
 //	behaviour                                                   known from
 //	----------------------------------------------------------  ------------------------------------------------

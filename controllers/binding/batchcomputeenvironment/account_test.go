@@ -40,9 +40,10 @@ type account struct {
 	environment *batch.ComputeEnvironment
 	versions    map[string][]launch.Version
 	defaults    map[string]int64
-	// called are the mutating calls, and refuse is what comes of an update.
+	// called are the mutating calls. refuse is what comes of an update, and during happens right before it.
 	called []string
 	refuse error
+	during func()
 }
 
 func newAccount(t *testing.T) *account {
@@ -83,6 +84,9 @@ func (a *account) Describe(context.Context, string) (*batch.ComputeEnvironment, 
 
 func (a *account) Update(_ context.Context, _ string, templates []batch.Template) error {
 	a.called = append(a.called, "Update")
+	if a.during != nil {
+		a.during()
+	}
 	if a.refuse != nil {
 		return a.refuse
 	}

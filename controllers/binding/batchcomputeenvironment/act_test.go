@@ -3,7 +3,11 @@ package batchcomputeenvironment_test
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/batch/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
@@ -37,6 +41,44 @@ func TestActLeavesAloneWhatChanged(t *testing.T) {
 			}
 			if diff := cmp.Diff([]string(nil), a.called); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Batch has one code for what it does not take and for what it does not take now.
+func TestActExplainsRefusals(t *testing.T) {
+	refusal := &types.ClientException{Message: aws.String("no such launch template")}
+	cases := map[string]struct {
+		refuse  error
+		during  func(a *account)
+		reason  string
+		stalled bool
+		after   time.Duration
+		message string
+	}{
+		"for good": {
+			refusal, func(*account) {}, v1alpha1.ReasonWriteFailed, true, 10 * time.Minute,
+			"Batch does not take the update of compute environment gpu: ClientException: no such launch template",
+		},
+		"for now": {
+			refusal, func(a *account) { a.environment.Status = batch.Updating }, v1alpha1.ReasonUpdateInProgress, false, 30 * time.Second,
+			"somebody else had Batch update compute environment gpu first",
+		},
+		"denied": {
+			&smithy.OperationError{ServiceID: "Batch", OperationName: "UpdateComputeEnvironment", Err: &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}},
+			func(*account) {}, v1alpha1.ReasonWriteDenied, true, 10 * time.Minute,
+			"compute environment gpu cannot be written, since AWS refuses batch:UpdateComputeEnvironment: AccessDeniedException: no: allow it to Larder's role",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			a, b := newAccount(t), newBinding()
+			a.refuse, a.during = tc.refuse, func() { tc.during(a) }
+			err := a.target.Act(t.Context(), a.plan(b, first).Write)
+			var problem *binding.Problem
+			if !errors.As(err, &problem) || problem.Reason != tc.reason || problem.Message != tc.message || problem.Stalled != tc.stalled || problem.RetryAfter != tc.after {
+				t.Errorf("got %+v, want %s: %s", problem, tc.reason, tc.message)
 			}
 		})
 	}

@@ -113,28 +113,30 @@ func (u use) ownersNewer(binding types.UID) (launch.Version, bool) {
 
 // without plans the version that is as before the binding, by the name that it had before. What is not ours stays.
 func (u use) without(b *v1alpha1.NodeClassBinding) (change, *binding.Problem) {
-	stays := change{named: u.named}
-	current := u.current()
-	if u.problem != nil || !u.history.IsOurs(b.UID, current.Number) {
-		return stays, nil
+	if u.isOthers(b.UID) {
+		return change{named: u.named}, nil
 	}
+	current := u.current()
 	want := u.want(b, "", "")
-	afterwards := ""
-	switch was := u.history.WasCalled(b.UID, current.Number); was {
-	case template.Latest:
-		latest, _ := u.history.Resolve(template.Latest)
-		if stays.named.Version = was; !u.history.IsOurs(b.UID, latest.Number) {
-			return stays, nil
-		}
-		want.From, want.NewerThan, afterwards = latest, latest.Number, was
-	case template.Default, "":
-		standard, _ := u.history.Resolve(template.Default)
-		if stays.named.Version = was; !u.history.IsOurs(b.UID, standard.Number) {
-			return stays, nil
+	was, afterwards := u.history.WasCalled(b.UID, current.Number), ""
+	if was == "" || was == template.Latest || was == template.Default {
+		means, _ := u.history.Resolve(was)
+		switch {
+		case !u.history.IsOurs(b.UID, means.Number): // it is the owner's own again
+			named := u.named
+			named.Version = was
+			return change{named: named}, nil
+		case was == template.Latest:
+			want.From, want.NewerThan, afterwards = means, means.Number, was
 		}
 	}
 	step, problem := u.history.Without(want)
 	return change{named: u.named, step: &step, afterwards: afterwards}, problem
+}
+
+// isOthers tells whether nothing of the use is the binding's, or nothing is left that could be.
+func (u use) isOthers(binding types.UID) bool {
+	return u.problem != nil || !u.history.IsOurs(binding, u.current().Number)
 }
 
 // changes tells whether the environment has to be updated for it.
