@@ -179,4 +179,17 @@
 //	up to 10 overrides, each with a template and types          documented: API_LaunchTemplateSpecificationOverride
 //	only a disabled environment is deleted                      documented: API_DeleteComputeEnvironment
 //	an error has its code in __type (awsJson 1.1)               documented: smithy.io, AWS JSON 1.1 protocol
+//	EKS: a group updates by its own template only               documented: API_UpdateNodegroupVersion; the codes are assumed
+//	by id or name, not both: InvalidParameterException          measured: aws-controllers-k8s/community issue 2645
+//	without pins the cluster's version, the newest release       documented: API_UpdateNodegroupVersion
+//	neither is taken with a custom AMI                          documented: API_UpdateNodegroupVersion; the code is assumed
+//	an AMI in the template is for custom groups only            documented: launch-templates (EKS); the code is assumed
+//	one update at a time: ResourceInUseException, 409           documented: API_UpdateNodegroupVersion; message assumed
+//	a DEGRADED group can be updated, and heals by it            assumed
+//	its caller may not launch: InvalidRequestException          measured: scylla-cluster-tests issue 12172
+//	the group names the version before until an update is done  assumed
+//	one that fails leaves the group as it was, and ACTIVE       measured: crossplane-contrib/provider-aws issue 1475
+//	a snapshot or version that is gone fails it later           assumed, and the codes of API_Issue for it
+//	a client token is for ever, other parameters are refused    assumed
+//	updates are listed by their ids, up to 100 on a page        documented: API_ListUpdates; their order is assumed
 package fakeaws

@@ -357,3 +357,29 @@ func TestNodeGroupEveryCrash(t *testing.T) {
 		}
 	})
 }
+
+// TestNodeGroupEveryCrashOfAFailure has an update fail, and another succeed that degrades the group: whenever the operator
+// ends, each version is asked for once, and the group ends on what was proven.
+func TestNodeGroupEveryCrashOfAFailure(t *testing.T) {
+	targets.EveryCrash(t, groupOptions(), func(in *targets.World) {
+		w := inGroupWorld(in, nil)
+		first := w.bind()
+		w.AWS.FailNextUpdate("prod", "web", fakeaws.NodeGroupIssue{Code: "PodEvictionFailure", Message: "Reached max retries"})
+		w.Renew(v1alpha1.FormatBottlerocket)
+		w.SettleUntil("web", "EKS went back", targets.Is("Applied", "False RolledBack"))
+		w.wantDevices("EKS went back", w.boots(first))
+		third := w.Renew(v1alpha1.FormatBottlerocket)
+		w.SettleUntil("web", "the third is on trial", func(b *v1alpha1.NodeClassBinding) bool {
+			return b.Status.AppliedSnapshotID == third && b.Status.HealthySince != nil
+		})
+		w.AWS.SetNodeGroupHealth("prod", "web", "DEGRADED", fakeaws.NodeGroupIssue{Code: "NodeCreationFailure", Message: "Unhealthy nodes"})
+		w.SettleUntil("web", "it is taken back", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == first })
+		w.Settle("web")
+		w.wantDevices("back", w.boots(first))
+		w.wantUpdates("one for each", "2 Successful", "3 Failed", "4 Successful", "5 Successful")
+	}, func(w *targets.World) {
+		if b := w.Binding("web"); b == nil || !b.Status.LastKnownGoodProven || b.Status.RejectedSnapshotID == "" {
+			w.Errorf("the binding is %+v", b)
+		}
+	})
+}

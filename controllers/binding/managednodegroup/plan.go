@@ -2,6 +2,7 @@ package managednodegroup
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
@@ -47,12 +48,13 @@ func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) b
 	return plan
 }
 
-// PlanEnd implements binding.Observation. Of a group that is gone, or without its template, nothing can be restored.
+// PlanEnd implements binding.Observation. Of a group that is gone, or without its template, nothing can be restored, and
+// nothing was written where no version is of this binding.
 func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
 	switch {
 	case o.problem != nil && o.problem.Reason == v1alpha1.ReasonTargetUnreadable:
 		return binding.Plan{Problem: o.problem}
-	case o.problem != nil:
+	case o.problem != nil || !o.hasWritten(b):
 		return binding.Plan{}
 	}
 	plan := o.outlook(b, now)
@@ -60,6 +62,11 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 		o.planRestore(b, &plan)
 	}
 	return plan
+}
+
+// hasWritten tells whether the template has a version that was made for the binding.
+func (o *observation) hasWritten(b *v1alpha1.NodeClassBinding) bool {
+	return slices.ContainsFunc(o.history.Versions, func(one launch.Version) bool { return o.history.IsOurs(b.UID, one.Number) })
 }
 
 // planRestore plans a version in which the device is what it was. The version that the group was on is never gone back to:

@@ -88,10 +88,9 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 		return unread(of, err)
 	}
 	o := &observation{group: group, updates: updates, problem: unusable(group)}
-	if o.problem != nil {
-		return o, nil
+	if o.problem == nil {
+		o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: group.Template.ID})
 	}
-	o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: group.Template.ID})
 	if err != nil {
 		return nil, fmt.Errorf("reading the launch template of node group %s of EKS cluster %s: %w", group.Name, group.Cluster, err)
 	}
