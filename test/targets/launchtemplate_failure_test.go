@@ -78,8 +78,9 @@ func TestLaunchTemplateRollsBack(t *testing.T) {
 			second := h.Renew(v1alpha1.FormatBottlerocket)
 			h.SettleUntil("b", "the second is applied", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == second })
 			tc.fails(h)
-			b := h.SettleUntil("b", "it is taken back", Is("Ready", "False RolledBack"))
-			if b = h.Settle("b"); b.Status.AppliedSnapshotID != first || b.Status.RejectedSnapshotID != second || b.Status.RejectedBecause != tc.because {
+			h.SettleUntil("b", "it is taken back", Is("Ready", "False RolledBack"))
+			b := h.Settle("b")
+			if b.Status.AppliedSnapshotID != first || b.Status.RejectedSnapshotID != second || b.Status.RejectedBecause != tc.because {
 				t.Errorf("%s: applied %s, rejected %s because %q, want %q", tc.reason, b.Status.AppliedSnapshotID, b.Status.RejectedSnapshotID, b.Status.RejectedBecause, tc.because)
 			}
 			_, now := h.boots("web")
@@ -384,6 +385,49 @@ func TestLaunchTemplateOfAMixedPolicy(t *testing.T) {
 	h.Settle("b")
 	if got, want := policy(), "price-capacity-optimized 3 g6.xlarge:3 m7g.large:1"; got != want {
 		t.Errorf("the policy is %s, want %s", got, want)
+	}
+}
+
+// TestLaunchTemplateOfTwoBindings has one name the template by its id and one by its name.
+func TestLaunchTemplateOfTwoBindings(t *testing.T) {
+	h, first := provenHosts(t, "$Latest", follows)
+	target := h.target()
+	target.LaunchTemplate.ID, target.LaunchTemplate.Name = "", "hosts"
+	h.Bind("c", target)
+	c := h.Settle("c")
+	h.Expect("the second", c, map[string]string{"Ready": "False DeviceClaimedByOtherBinding"})
+	h.Unbind("c")
+	if c := h.Settle("c"); c != nil {
+		t.Errorf("the second stays: %s", Message(c, "Ready"))
+	}
+	h.Expect("the first", h.Settle("b"), map[string]string{"Ready": "True Ready"})
+	h.expectBoots("afterwards", "web", first)
+}
+
+// TestLaunchTemplateRefreshCancelled does not start again what a person cancelled.
+func TestLaunchTemplateRefreshCancelled(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		group   func(string) v1alpha1.AutoScalingGroup
+		ready   string
+		started int
+	}{
+		"without a way back": {"new instances boot with it all the same", refreshed, "True Ready", 1},
+		"with a way back":    {"the group names the version before", rolledBack, "False RolledBack", 2},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h, _ := provenHosts(t, "1", tc.group)
+			second := h.Renew(v1alpha1.FormatBottlerocket)
+			h.SettleUntil("b", "the second is applied", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == second })
+			_, err := h.scaling.CancelInstanceRefresh(h.Context(), &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: aws.String("web")})
+			h.Must(err)
+			h.Wait(refreshStep)
+			h.Expect(tc.reason, h.Settle("b"), map[string]string{"Ready": tc.ready})
+			if got := h.refreshes("web"); len(got) != tc.started || got[tc.started-1] != "Cancelled" {
+				t.Errorf("%s: refreshes %v", tc.reason, got)
+			}
+		})
 	}
 }
 

@@ -45,9 +45,7 @@ func (w *change) isNothing() bool {
 // publishes the version.
 func (o *observation) change(b *v1alpha1.NodeClassBinding, step template.Step, w change) *change {
 	w.template, w.step = o.history.Template, step
-	if b.Spec.Target.LaunchTemplate.SetDefault {
-		o.changeDefault(b, &w)
-	}
+	o.changeDefault(b, &w)
 	for i := range o.groups {
 		g := &o.groups[i]
 		if !g.exists {
@@ -67,19 +65,23 @@ func (o *observation) change(b *v1alpha1.NodeClassBinding, step template.Step, w
 	return &w
 }
 
-// changeDefault makes the step's version the default one; a restoration prefers the one that it was before.
+// changeDefault makes the step's version the default one, if that is asked for. A restoration takes Larder's version from
+// there whatever is asked for by now, and prefers the one that it was before.
 func (o *observation) changeDefault(b *v1alpha1.NodeClassBinding, w *change) {
 	standard, _ := o.history.Resolve(template.Default)
+	if standard.Number == w.step.Number {
+		return
+	}
 	if !w.restores {
-		w.setsDefault = standard.Number != w.step.Number
+		w.setsDefault = b.Spec.Target.LaunchTemplate.SetDefault
 		return
 	}
-	if !o.history.IsOurs(b.UID, standard.Number) || standard.Number == w.step.Number {
+	if w.setsDefault = o.carries(b, standard.Number); !w.setsDefault {
 		return
 	}
-	w.setsDefault = true
-	was, exists := o.history.Resolve(o.history.WasCalled(b.UID, standard.Number))
-	if exists && !o.history.IsOurs(b.UID, was.Number) {
+	former, numbered := launch.Specification{Version: o.history.WasCalled(b.UID, standard.Number)}.Number()
+	was, exists := o.history.Resolve(strconv.FormatInt(former, 10))
+	if numbered && exists && !o.carries(b, was.Number) {
 		w.defaultTo = was.Number
 	}
 }
@@ -92,7 +94,7 @@ func (o *observation) moves(b *v1alpha1.NodeClassBinding, g *group, w *change) b
 	}
 	return slices.ContainsFunc(o.specifications(g.Launches), func(one launch.Specification) bool {
 		number, numbered := one.Number()
-		return numbered && number != w.step.Number && (!w.restores || o.history.IsOurs(b.UID, number))
+		return numbered && number != w.step.Number && (!w.restores || o.carries(b, number))
 	})
 }
 

@@ -35,17 +35,16 @@ const (
 // places returns what says by which version instances are launched. Groups that cannot follow are a problem: then nothing
 // is written to any.
 func (o *observation) places(b *v1alpha1.NodeClassBinding) ([]place, *binding.Problem) {
-	spec := b.Spec.Target.LaunchTemplate
-	for i := range o.groups {
-		if problem := o.refuse(&o.groups[i], spec.SetDefault); problem != nil {
-			return nil, problem
-		}
+	if o.problem != nil {
+		return nil, o.problem
 	}
 	found := o.existing(b)
-	if problem := o.apart(b, found); problem != nil {
-		return nil, problem
+	for i := range o.groups {
+		if problem := o.refuse(&o.groups[i], b.Spec.Target.LaunchTemplate.SetDefault); problem != nil {
+			return found, problem
+		}
 	}
-	return found, nil
+	return found, o.apart(b, found)
 }
 
 // existing returns the places as far as they are there.
@@ -90,6 +89,13 @@ func (o *observation) placesOf(b *v1alpha1.NodeClassBinding, g *group) []place {
 		}
 	}
 	return found
+}
+
+// carries tells whether a version was made for the binding, or has a snapshot of its: somebody made it of such a one.
+func (o *observation) carries(b *v1alpha1.NodeClassBinding, number int64) bool {
+	status := &b.Status
+	return o.history.IsOurs(b.UID, number) || o.names(number, status.AppliedSnapshotID, b) ||
+		o.names(number, status.LastKnownGoodSnapshotID, b) || o.names(number, status.RejectedSnapshotID, b)
 }
 
 func (o *observation) names(number int64, snapshotID string, b *v1alpha1.NodeClassBinding) bool {
@@ -181,7 +187,7 @@ func (o *observation) apart(b *v1alpha1.NodeClassBinding, places []place) *bindi
 	return nil
 }
 
-// newest returns the newest version that something launches by; the first problem of a template is that it has none.
+// newest returns what launches by the newest version.
 func newest(places []place) place {
 	var found place
 	for _, one := range places {

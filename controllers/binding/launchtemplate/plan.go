@@ -13,7 +13,7 @@ import (
 
 // Plan implements binding.Observation.
 func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapshot, now time.Time) binding.Plan {
-	places, problem := o.readable(b)
+	places, problem := o.places(b)
 	plan := o.outlook(b, places)
 	if plan.Problem = problem; problem != nil {
 		return plan
@@ -41,7 +41,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 
 // PlanWithout implements binding.Observation.
 func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
-	places, problem := o.readable(b)
+	places, problem := o.places(b)
 	plan := o.outlook(b, places)
 	if plan.Problem = problem; problem != nil {
 		return plan
@@ -80,25 +80,17 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	return plan
 }
 
-// ours returns the place to take Larder's device out of: the newest that launches by a version of the binding's, or the
-// latest version, which is launched by whoever names it so.
+// ours returns the place to take Larder's device out of: the newest that launches by a version with it. Others may launch by
+// the latest or the default version.
 func (o *observation) ours(b *v1alpha1.NodeClassBinding, places []place) place {
 	var mine []place
-	for _, one := range append(places, o.own(latestVersion, template.Latest, true)) {
-		if o.history.IsOurs(b.UID, one.launching) {
+	for _, one := range append(places, o.own(latestVersion, template.Latest, true), o.own(defaultVersion, template.Default, true)) {
+		if o.carries(b, one.launching) {
 			one.consumes = true
 			mine = append(mine, one)
 		}
 	}
 	return newest(mine)
-}
-
-// readable returns the places, or why there are none.
-func (o *observation) readable(b *v1alpha1.NodeClassBinding) ([]place, *binding.Problem) {
-	if o.problem != nil {
-		return nil, o.problem
-	}
-	return o.places(b)
 }
 
 func (o *observation) want(b *v1alpha1.NodeClassBinding, from place, snapshotID string) template.Want {
@@ -229,7 +221,7 @@ func (o *observation) isOutdated(b *v1alpha1.NodeClassBinding, instance launch.I
 	switch {
 	case instance.IsLeaving() || instance.TemplateID != o.history.Template.ID && w.restores:
 		return false
-	case w.restores && !o.history.IsOurs(b.UID, instance.Version):
+	case w.restores && !o.carries(b, instance.Version):
 		return false
 	default:
 		return instance.TemplateID != o.history.Template.ID || !reflect.DeepEqual(o.deviceOf(b, instance.Version), o.brings(b, w.step))

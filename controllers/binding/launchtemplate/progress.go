@@ -91,7 +91,7 @@ func (o *observation) pools(b *v1alpha1.NodeClassBinding, w *change) []binding.P
 			default:
 				pool.Outdated++
 			}
-			if w != nil && o.isReplaced(b, g, instance, w) {
+			if w != nil && o.isReplaced(g, instance, w) {
 				pool.Staying++
 			}
 		}
@@ -102,7 +102,7 @@ func (o *observation) pools(b *v1alpha1.NodeClassBinding, w *change) []binding.P
 }
 
 // isReplaced tells whether a change replaces an instance. Auto Scaling leaves those alone that match only if it is asked to.
-func (o *observation) isReplaced(b *v1alpha1.NodeClassBinding, g *group, instance launch.Instance, w *change) bool {
+func (o *observation) isReplaced(g *group, instance launch.Instance, w *change) bool {
 	started := slices.ContainsFunc(w.refreshes, func(one refresh) bool { return one.group.Name == g.Name })
 	if !started || instance.IsLeaving() {
 		return false

@@ -111,62 +111,54 @@ type group struct {
 func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ binding.Freshness) (binding.Observation, error) {
 	spec := b.Spec.Target.LaunchTemplate
 	o := &observation{}
-	var err error
-	// The groups come first: a version that is published meanwhile is found after them.
-	if o.groups, err = t.readGroups(ctx, b); err != nil {
-		if o.problem = unreadable(err); o.problem != nil {
-			return o, nil
-		}
-		return nil, err
+	err := t.readGroups(ctx, b, o)
+	if err == nil {
+		// After the groups: a version that is published meanwhile is found.
+		o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: spec.ID, Name: spec.Name})
 	}
-	o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: spec.ID, Name: spec.Name})
-	if err != nil || o.problem != nil {
-		return o, err
+	if err == nil && o.problem == nil {
+		o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name)
 	}
-	if o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name); err != nil {
-		o.problem = unreadable(err)
-	}
-	if o.problem != nil {
-		return o, nil
+	if problem := unreadable(err); problem != nil {
+		return &observation{problem: problem}, nil
 	}
 	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
 	return o, err
 }
 
-func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding) ([]group, error) {
+func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding, o *observation) error {
 	asked := b.Spec.Target.LaunchTemplate.AutoScalingGroups
 	var names []string
 	for _, one := range asked {
 		names = append(names, one.Name)
 	}
 	if len(names) == 0 {
-		return nil, nil
+		return nil
 	}
 	found, err := t.Groups.Groups(ctx, names)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var groups []group
 	for _, one := range asked {
 		read := group{asked: one}
 		if read.Group, read.exists = found[one.Name]; read.exists {
 			if read.refresh, err = t.Groups.LatestRefresh(ctx, one.Name); err != nil {
-				return nil, err
+				return err
 			}
 			if applied := b.Status.AppliedTime; applied != nil {
 				if read.failed, err = t.Groups.FailedActivities(ctx, one.Name, applied.Time); err != nil {
-					return nil, err
+					return err
 				}
 			}
 		}
-		groups = append(groups, read)
+		o.groups = append(o.groups, read)
 	}
-	return groups, nil
+	return nil
 }
 
-// unreadable is nil for an error that is for trying again.
+// unreadable is nil for no error, and for one that is for trying again.
 func unreadable(err error) *binding.Problem {
-	if aws.Classify(err) != aws.Stalled {
+	if err == nil || aws.Classify(err) != aws.Stalled {
 		return nil
 	}
 	return &binding.Problem{

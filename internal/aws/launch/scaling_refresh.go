@@ -45,12 +45,14 @@ func (r Refresh) IsReturning() bool {
 	return r.Status == string(types.InstanceRefreshStatusCancelling) || r.Status == string(types.InstanceRefreshStatusRollbackInProgress)
 }
 
-// HasFailed tells whether it is over, and came to another end than it was started for, or than a person who cancelled it
-// wanted.
+// HasFailed tells whether it is over, and did not bring about what it was started for. One that a person cancelled leaves
+// the group what it is, which is not what the refresh was to bring if it had a desired configuration.
 func (r Refresh) HasFailed() bool {
 	switch types.InstanceRefreshStatus(r.Status) {
 	case types.InstanceRefreshStatusFailed, types.InstanceRefreshStatusRollbackFailed, types.InstanceRefreshStatusRollbackSuccessful:
 		return true
+	case types.InstanceRefreshStatusCancelled:
+		return len(r.Desired) > 0
 	}
 	return false
 }

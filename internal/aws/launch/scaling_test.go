@@ -46,7 +46,7 @@ func (g *groups) read(name string) launch.Group {
 
 func TestGroups(t *testing.T) {
 	g := newGroups(t)
-	g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "$Latest")})
+	g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "$Latest")})
 	if !g.SetDesired("web", 2) {
 		t.Fatal("nothing is launched")
 	}
@@ -106,7 +106,7 @@ func TestUpdateGroup(t *testing.T) {
 			g := newGroups(t)
 			g.template("others", "snap-3")
 			tc.group.AutoScalingGroupName = aws.String("web")
-			g.account.group(tc.group)
+			g.group(tc.group)
 			for range 2 {
 				if err := g.client.UpdateGroup(t.Context(), g.read("web"), g.id, 2); err != nil {
 					t.Fatal(err)
@@ -136,7 +136,7 @@ func TestUpdateGroup(t *testing.T) {
 func TestUpdateGroupThatChanged(t *testing.T) {
 	g := newGroups(t)
 	g.template("others", "snap-3")
-	g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
+	g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
 	observed := g.read("web")
 	if _, err := g.scaling.UpdateAutoScalingGroup(t.Context(), &autoscaling.UpdateAutoScalingGroupInput{
 		AutoScalingGroupName: aws.String("web"), MixedInstancesPolicy: mixed(named("workers", "1"), named("others", "1")),
@@ -156,7 +156,7 @@ func TestUpdateGroupThatChanged(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	g := newGroups(t)
-	g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
+	g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
 	g.SetDesired("web", 1)
 	if none, err := g.client.LatestRefresh(t.Context(), "web"); none != nil || err != nil {
 		t.Errorf("there is a refresh %+v, %v", none, err)
@@ -217,6 +217,9 @@ func TestRefreshStates(t *testing.T) {
 			t.Errorf("%s is %q, want %q", status, got, want)
 		}
 	}
+	if cancelled := (launch.Refresh{Status: "Cancelled", Desired: []launch.Specification{{Version: "2"}}}); !cancelled.HasFailed() {
+		t.Error("a cancelled refresh brought its desired configuration")
+	}
 	for _, status := range scalingtypes.InstanceRefreshStatus("").Values() {
 		if _, known := cases[string(status)]; !known {
 			t.Errorf("AWS has a status %s that nobody thought of", status)
@@ -226,7 +229,7 @@ func TestRefreshStates(t *testing.T) {
 
 func TestFailedActivities(t *testing.T) {
 	g := newGroups(t)
-	g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
+	g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
 	for _, message := range []string{"first", "second"} {
 		g.FailLaunches("web", message, 1)
 		g.SetDesired("web", 1)
@@ -255,7 +258,7 @@ func TestNamedNumbers(t *testing.T) {
 	for name, template := range map[string]*scalingtypes.LaunchTemplateSpecification{
 		"web": named("workers", "1"), "latest": named("workers", "$Latest"), "others": named("others", "3"),
 	} {
-		g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: &name, LaunchTemplate: template})
+		g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: &name, LaunchTemplate: template})
 	}
 	g.AddGroupInstance("latest", fakeaws.GroupInstance{ID: "i-1", TemplateID: g.id, Version: 2})
 	got, err := g.client.NamedNumbers(t.Context(), g.id, "workers")
@@ -267,7 +270,7 @@ func TestNamedNumbers(t *testing.T) {
 // TestScalingErrors has each call fail, and its error say what was tried.
 func TestScalingErrors(t *testing.T) {
 	g := newGroups(t)
-	g.account.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
+	g.group(autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: named("workers", "1")})
 	observed := g.read("web")
 	calls := map[string]struct {
 		action, doing string
