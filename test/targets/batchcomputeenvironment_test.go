@@ -17,6 +17,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/batchcomputeenvironment"
+	"github.com/larder-dev/larder/internal/aws/ami"
 	larderbatch "github.com/larder-dev/larder/internal/aws/batch"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/fakeaws"
@@ -29,7 +30,9 @@ func batchOptions() Options {
 	return Options{
 		AWS: fakeaws.Options{ComputeEnvironmentFor: replacing},
 		Targets: func(p Process) binding.Targets {
-			return binding.Targets{&batchcomputeenvironment.Target{Environments: larderbatch.New(p.AWS), Templates: launch.New(p.AWS), Clock: p.Clock}}
+			return binding.Targets{&batchcomputeenvironment.Target{
+				Environments: larderbatch.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock), Clock: p.Clock,
+			}}
 		},
 	}
 }

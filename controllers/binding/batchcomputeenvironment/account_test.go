@@ -2,6 +2,7 @@ package batchcomputeenvironment_test
 
 import (
 	"context"
+	"encoding/base64"
 	"slices"
 	"testing"
 	"time"
@@ -18,14 +19,17 @@ import (
 
 var (
 	morning = time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
-	first   = binding.Snapshot{ID: "snap-1", SizeGiB: 40}
-	second  = binding.Snapshot{ID: "snap-2", SizeGiB: 40}
+	first   = binding.Snapshot{ID: "snap-1", SizeGiB: 40, Format: v1alpha1.FormatFiles}
+	second  = binding.Snapshot{ID: "snap-2", SizeGiB: 40, Format: v1alpha1.FormatFiles}
 )
 
 const (
 	owner = "arn:aws:iam::111122223333:user/owner"
 	us    = "arn:aws:iam::111122223333:role/larder"
 )
+
+// mounting is user data in base64 that mounts the data device.
+var mounting = base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\nmount /dev/xvdb /models\n"))
 
 // account has one environment, "gpu", that launches with "lt-workers" and, for g5, with "lt-gpus". It implements what the
 // target needs of AWS.
@@ -67,6 +71,7 @@ func (a *account) publish(id, by, description string, devices ...launch.Device) 
 	}
 	made := launch.Version{
 		TemplateID: id, Number: number, Description: description, CreatedBy: by, CreateTime: a.clock.Now(), Devices: devices,
+		UserData: mounting,
 	}
 	a.versions[id] = append(a.versions[id], made)
 	return made
