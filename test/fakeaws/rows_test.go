@@ -19,7 +19,7 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows)
+	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows, scalingRows)
 }
 
 func TestRows(t *testing.T) {
