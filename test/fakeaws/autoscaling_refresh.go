@@ -55,7 +55,8 @@ func (s *Server) startInstanceRefresh(region string, in *autoscaling.StartInstan
 	if aws.ToBool(preferences.AutoRollback) {
 		own := configuration{group.template, group.policy}
 		if desired == nil {
-			return nil, refused("ValidationError", "AutoRollback cannot be set to true without a desired configuration.")
+			return nil, refused("ValidationError", "The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty. "+
+				"Set AutoRollback to false or specify a desired configuration and try again.")
 		}
 		if !desired.numbered() || !own.numbered() {
 			return nil, refused("ValidationError", "AutoRollback cannot be set to true for a launch template whose version is $Latest or $Default.")

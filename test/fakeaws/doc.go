@@ -178,6 +178,24 @@
 //	an update makes an invalid one valid again                  documented: invalid_compute_environment
 //	up to 10 overrides, each with a template and types          documented: API_LaunchTemplateSpecificationOverride
 //	only a disabled environment is deleted                      documented: API_DeleteComputeEnvironment
+//	what an update of a policy leaves out of it stays           assumed
+//	a launch takes $Latest and $Default as they are then        documented: API_LaunchTemplateSpecification
+//	overrides take turns in launching                           assumed
+//	a failed launch is an activity whose message says why       measured: autoscaler issue 1263; for an absent snapshot assumed
+//	activities: newest first, by Status and StartTimeLowerBound documented: API_DescribeScalingActivities
+//	one refresh at a time: InstanceRefreshInProgress            documented: API_StartInstanceRefresh
+//	its preferences' bounds: ValidationError                    documented: API_RefreshPreferences; the code is assumed
+//	AutoRollback wants a desired configuration, and numbers     measured: terraform-provider-aws issue 29830; for numbers the code is assumed
+//	Pending, InProgress, Baking, Successful, or Failed          documented: API_InstanceRefresh; how long is assumed
+//	it replaces one after the other, with SkipMatching not all  documented: API_RefreshPreferences; the order is assumed
+//	it pauses at checkpoints, for an hour by default            documented: API_RefreshPreferences
+//	three failed launches in a row end it                       assumed
+//	it launches by its desired configuration meanwhile          assumed
+//	which becomes the group's when it succeeded, not before     documented: API_StartInstanceRefresh; measured: terraform-provider-aws issue 34189
+//	the group's cannot be changed meanwhile: ValidationError    assumed
+//	with AutoRollback it goes back when it fails                documented: instance-refresh-rollback
+//	cancelling ends it where it is                              documented: API_CancelInstanceRefresh
+//	without numbers no rollback: IrreversibleInstanceRefresh    documented: API_RollbackInstanceRefresh
 //	an error has its code in __type (awsJson 1.1)               documented: smithy.io, AWS JSON 1.1 protocol
 //	EKS: a group updates by its own template only               documented: API_UpdateNodegroupVersion; the codes are assumed
 //	by id or name, not both: InvalidParameterException          measured: aws-controllers-k8s/community issue 2645

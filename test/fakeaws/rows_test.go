@@ -19,7 +19,7 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows, eksRows, environmentRows, ecsRows)
+	return slices.Concat(snapshotRows, parameterRows, registryRows, keyRows, templateRows, sourceRows, groupRows, eksRows, environmentRows, ecsRows, scalingRows)
 }
 
 func TestRows(t *testing.T) {

@@ -41,8 +41,9 @@ func (w *change) isNothing() bool {
 	return w.step.Publish == nil && !w.setsDefault && len(w.updates) == 0 && len(w.refreshes) == 0 && len(w.prune) == 0
 }
 
-// change plans what it takes to have everything launch by the step's version. Without a group that could follow, it is what
-// publishes the version.
+// change plans what it takes to have everything launch by the step's version. A group that Auto Scaling is to take back itself
+// gets the version from its refresh, at its end: one that was updated before would go back to the new version
+// (https://github.com/hashicorp/terraform-provider-aws/issues/34189).
 func (o *observation) change(b *v1alpha1.NodeClassBinding, step template.Step, w change) *change {
 	w.template, w.step = o.history.Template, step
 	o.changeDefault(b, &w)
@@ -51,7 +52,7 @@ func (o *observation) change(b *v1alpha1.NodeClassBinding, step template.Step, w
 		if !g.exists {
 			continue
 		}
-		bringing := w.goesBack && g.goesBack()
+		bringing := w.goesBack && g.goesBack() // to restore has no way back
 		moves := o.moves(b, g, &w)
 		if moves && !bringing {
 			w.updates = append(w.updates, g.Group)

@@ -88,7 +88,7 @@ func (o *observation) refreshFailed(b *v1alpha1.NodeClassBinding, g *group) *bin
 // otherLaunches are words of EC2 and Auto Scaling for failed launches that no snapshot is to blame for.
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/CHAP_Troubleshooting.html
 var otherLaunches = []string{
-	"capacity", "not supported in your requested availability zone", "exceeded", "limit", "quota", "price", "subnet", "ami", "image id",
+	"capacity", "not supported in your requested availability zone", "exceeded", "limit", "quota", "price", "subnet", "ami-", "image id",
 	"security group", "key pair", "instance profile", "placement group", "not authorized to use launch template", "throttl",
 }
 

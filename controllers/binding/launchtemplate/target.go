@@ -119,7 +119,8 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if err == nil && o.problem == nil {
 		o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name)
 	}
-	if problem := unreadable(err); problem != nil {
+	problem, err := unreadable(err)
+	if problem != nil {
 		return &observation{problem: problem}, nil
 	}
 	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
@@ -156,14 +157,14 @@ func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding, o
 	return nil
 }
 
-// unreadable is nil for no error, and for one that is for trying again.
-func unreadable(err error) *binding.Problem {
+// unreadable makes a problem of an error that a person has to do something about, and leaves any other one.
+func unreadable(err error) (*binding.Problem, error) {
 	if err == nil || aws.Classify(err) != aws.Stalled {
-		return nil
+		return nil, err
 	}
 	return &binding.Problem{
 		Reason: v1alpha1.ReasonTargetUnreadable, Stalled: true, RetryAfter: afterDenied, Cause: err,
 		Message: fmt.Sprintf("the Auto Scaling groups of the launch template cannot be read, since AWS refuses %s: %s: allow it to "+
 			"Larder's role", aws.Action(err), aws.Words(err)),
-	}
+	}, nil
 }
