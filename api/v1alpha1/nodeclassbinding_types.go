@@ -37,8 +37,8 @@ const LabelBinding = "larder.dev/binding-uid"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Snapshot",type=string,JSONPath=`.status.appliedSnapshotID`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="NodeClass",type=string,JSONPath=`.spec.target.ec2NodeClass.name`,priority=1
-// +kubebuilder:printcolumn:name="Device",type=string,JSONPath=`.spec.target.ec2NodeClass.device.name`,priority=1
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.target.*['name','id','nodeGroupName','service']`,priority=1
+// +kubebuilder:printcolumn:name="Device",type=string,JSONPath=`.spec.target.*.device.name`,priority=1
 // +kubebuilder:printcolumn:name="Strategy",type=string,JSONPath=`.spec.rollout.strategy`,priority=1
 // +kubebuilder:printcolumn:name="Pending",type=string,JSONPath=`.status.pending.snapshotID`,priority=1
 // +kubebuilder:printcolumn:name="Outdated",type=integer,JSONPath=`.status.nodes.outdated`,priority=1

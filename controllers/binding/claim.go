@@ -25,7 +25,7 @@ func (t Targets) of(binding *v1alpha1.NodeClassBinding) (Target, Subject) {
 			return target, subject
 		}
 	}
-	return unknownTarget{}, Subject{Kind: "target", Name: "of a kind that this Larder does not know"}
+	return unknownTarget{}, Subject{Kind: "target", Name: "of NodeClassBinding " + binding.Name} // which nobody else holds
 }
 
 // Of lists the bindings of one target: those that write it, and those that make another from it.

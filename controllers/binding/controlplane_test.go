@@ -41,6 +41,7 @@ func TestControlPlane(t *testing.T) {
 func testControlPlane(t *testing.T, release controlplane.KarpenterRelease) {
 	plane := controlplane.StartWithoutKarpenter(t)
 	t.Run("API", func(t *testing.T) { testAPI(t, plane.Admin) })
+	t.Run("API of targets", func(t *testing.T) { testTargetsAPI(t, plane) })
 
 	c := &cluster{TB: t, admin: plane.Admin}
 	startOperator(t, plane)

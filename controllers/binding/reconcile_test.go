@@ -136,7 +136,7 @@ func TestSituations(t *testing.T) {
 			},
 			ready: "False NodesWouldBeReplaced", reconciling: "True NodesWouldBeReplaced", stalled: "absent",
 			available: "True SnapshotCompleted", passed: "True Passed", applied: "False NodesWouldBeReplaced",
-			says: "it would replace 1 NodeClaim of NodePool default; no node boots from a snapshot of this binding yet",
+			says: "it would replace 1 NodeClaim of NodePool default; no snapshot of this binding is in use yet",
 		},
 		"staged over an earlier snapshot": {
 			reason: "nodes boot with the last snapshot, which is what the strategy asks for",

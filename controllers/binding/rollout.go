@@ -131,9 +131,9 @@ func (s sentences) meanwhile() string {
 	applied := s.binding.Status.AppliedSnapshotID
 	leaves := s.goal.purpose == retreat || s.goal.purpose == restore // the applied one, whatever became of the target since
 	if applied == "" || !leaves && !s.goal.inPlace {
-		return "no node boots from a snapshot of this binding yet"
+		return "no snapshot of this binding is in use yet"
 	}
-	return "new nodes boot with " + applied + " until then"
+	return s.goal.subject.serves(applied) + " until then"
 }
 
 func (s sentences) wouldReplace() string {

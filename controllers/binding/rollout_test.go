@@ -128,7 +128,7 @@ func TestMayWrite(t *testing.T) {
 		"a first snapshot is bound by the strategy": {
 			reason: "it replaces nodes as any other", strategy: withNextDrift, purpose: first, pools: busy,
 			edit: func(b *v1alpha1.NodeClassBinding) { b.Status = v1alpha1.NodeClassBindingStatus{} },
-			want: v1alpha1.ReasonWaitingForDrift, says: []string{"no node boots from a snapshot of this binding yet"},
+			want: v1alpha1.ReasonWaitingForDrift, says: []string{"no snapshot of this binding is in use yet"},
 		},
 		"minInterval": {
 			reason: "an hour of three is over", strategy: roll, purpose: another, pools: busy, minInterval: 3 * time.Hour,
@@ -273,6 +273,17 @@ func TestCountOfNodes(t *testing.T) {
 	for name, tc := range cases {
 		if got := karpenters.count(tc.pools, staying); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+	groups := Subject{Node: "instance", Pool: "Auto Scaling group"}
+	for want, pools := range map[string][]Pool{
+		"no instance":                                   nil,
+		"1 instance of Auto Scaling group a":            {{Name: "a", Staying: 1}, {Name: "b"}},
+		"2 instances of Auto Scaling group b":           {{Name: "a"}, {Name: "b", Staying: 2}},
+		"3 instances of Auto Scaling groups a: 1, b: 2": {{Name: "b", Staying: 2}, {Name: "a", Staying: 1}},
+	} {
+		if got := groups.count(pools, staying); got != want {
+			t.Errorf("of Auto Scaling groups: got %q, want %q", got, want)
 		}
 	}
 }

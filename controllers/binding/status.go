@@ -150,7 +150,7 @@ func (m marker) summarise(d decision) bool {
 	if problem == nil {
 		m.set(v1alpha1.ConditionReady, metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady,
-			Message: "new nodes boot with " + d.goal.snapshot.ID,
+			Message: d.subject.serves(d.goal.snapshot.ID),
 		})
 		m.setWhile(false, v1alpha1.ConditionReconciling, nil)
 		m.setWhile(false, v1alpha1.ConditionStalled, nil)

@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -55,12 +56,18 @@ type Subject struct {
 	// Source is the name of a target of the same kind that this one is made from; empty for none. A change of that one
 	// concerns the binding too.
 	Source string
-	// Node and Pool are what the platform calls one machine, or what else boots from the snapshot, and a group of them:
-	// "NodeClaim" and "NodePool".
+	// Node and Pool are what the platform calls one machine, or what else is made from the snapshot, and a group of them:
+	// "NodeClaim" and "NodePool". Their plurals end in s.
 	Node, Pool string
+	// Serves begins a sentence that goes on with the snapshot in place: "new tasks have volumes of"; empty for "new nodes boot
+	// with".
+	Serves string
 	// Evidence is a sentence that says where the platform keeps the cause of a failure; empty when its plans say it.
 	Evidence string
 }
+
+// serves says for what a snapshot is in place: "new nodes boot with snap-1".
+func (s Subject) serves(id string) string { return cmp.Or(s.Serves, "new nodes boot with") + " " + id }
 
 // Target names the target: "EC2NodeClass gpu".
 func (s Subject) Target() string { return s.Kind + " " + s.Name }

@@ -157,7 +157,7 @@ func (t trial) forgetLost(status *v1alpha1.NodeClassBindingStatus) {
 
 // rolledBack says what became of a rejected snapshot. findings are what speaks against it now, if anything does.
 func rolledBack(binding *v1alpha1.NodeClassBinding, t trial, g goal, findings *Problem) *Problem {
-	boots := "new nodes boot with " + g.snapshot.ID + " instead"
+	boots := g.subject.serves(g.snapshot.ID) + " instead"
 	if g.snapshot.ID == "" {
 		boots = fmt.Sprintf("%s is as it was before this binding", g.subject)
 	}

@@ -34,7 +34,10 @@ func (u unknownTarget) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) 
 	return u.Plan(b, Snapshot{}, now)
 }
 
-// PlanEnd implements Observation.
+// PlanEnd implements Observation. What was written to the target only a Larder that knows it takes back.
 func (u unknownTarget) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) Plan {
+	if b.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave {
+		return Plan{}
+	}
 	return u.Plan(b, Snapshot{}, now)
 }
