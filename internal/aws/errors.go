@@ -76,6 +76,8 @@ var (
 	inUseCodes = []string{
 		"InvalidSnapshot.InUse",
 	}
+	// versionLimitCodes are of launch templates. No page of AWS names them; of the templates themselves EC2 says
+	// MaxTemplateLimitExceeded.
 	versionLimitCodes = []string{
 		"MaxTemplateVersionLimitExceeded",
 		"VersionLimitExceeded",
@@ -85,6 +87,8 @@ var (
 		"FastSnapshotRestoreLimitExceeded",
 		"HierarchyLevelLimitExceededException",
 		"InvalidID",
+		"InvalidLaunchTemplateId.Malformed",
+		"InvalidLaunchTemplateName.MalformedException",
 		"InvalidParameter",
 		"InvalidParameterCombination",
 		"InvalidParameterDependency",
@@ -134,7 +138,7 @@ func Classify(err error) Class {
 	switch {
 	case IsThrottled(err), IsOutcomeUnknown(err), hasCode(err, stateCodes):
 		return Wait
-	case IsAccessDenied(err), IsKeyUnusable(err), errors.Is(err, ErrMissingRegion), hasCode(err, invalidCodes):
+	case IsAccessDenied(err), IsKeyUnusable(err), IsVersionLimit(err), errors.Is(err, ErrMissingRegion), hasCode(err, invalidCodes):
 		return Stalled
 	default:
 		return Retry

@@ -68,6 +68,8 @@ func TestClassify(t *testing.T) {
 		"fast restore quota": {"only a person can raise it", api("FastSnapshotRestoreLimitExceeded"), nil, larderaws.Stalled},
 		"too many tags":      {"the same tags are refused again", api("TagLimitExceeded"), nil, larderaws.Stalled},
 		"default key shared": {"the snapshot needs another key", api("OperationNotPermitted"), nil, larderaws.Stalled},
+		"template versions":  {"only a person can delete others' versions", api("MaxTemplateVersionLimitExceeded"), larderaws.IsVersionLimit, larderaws.Stalled},
+		"bad template id":    {"the same id is refused again", api("InvalidLaunchTemplateId.Malformed"), nil, larderaws.Stalled},
 		"not completed":      {"it will complete", api("IncorrectState"), nil, larderaws.Wait},
 		"Region disabled":    {"it must be enabled first, and knows no credentials until then", response(401, api("AuthFailure")), larderaws.IsAccessDenied, larderaws.Stalled},
 		"in use":             {"the AMI may go", api("InvalidSnapshot.InUse"), larderaws.IsInUse, larderaws.Retry},
@@ -76,7 +78,7 @@ func TestClassify(t *testing.T) {
 	}
 	predicates := map[string]func(error) bool{
 		"IsNotFound": larderaws.IsNotFound, "IsAlreadyExists": larderaws.IsAlreadyExists, "IsAccessDenied": larderaws.IsAccessDenied, "IsThrottled": larderaws.IsThrottled,
-		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsKeyUnusable": larderaws.IsKeyUnusable, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown,
+		"IsTokenConflict": larderaws.IsTokenConflict, "IsInUse": larderaws.IsInUse, "IsKeyUnusable": larderaws.IsKeyUnusable, "IsOutcomeUnknown": larderaws.IsOutcomeUnknown, "IsVersionLimit": larderaws.IsVersionLimit,
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -128,5 +130,17 @@ func TestWords(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", c.reason, got, c.want)
 			}
 		})
+	}
+}
+
+func TestAction(t *testing.T) {
+	for want, err := range map[string]error{
+		"ec2:RunInstances":                 fmt.Errorf("wrapped: %w", &smithy.OperationError{ServiceID: "EC2", OperationName: "RunInstances", Err: api("AccessDenied")}),
+		"autoscaling:StartInstanceRefresh": &smithy.OperationError{ServiceID: "Auto Scaling", OperationName: "StartInstanceRefresh", Err: api("AccessDenied")},
+		"":                                 errors.New("no call"),
+	} {
+		if got := larderaws.Action(err); got != want {
+			t.Errorf("%v needs %q, want %q", err, got, want)
+		}
 	}
 }

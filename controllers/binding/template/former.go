@@ -14,16 +14,14 @@ import (
 // before is known of a version that was made for the binding, and of one that somebody made from such a one.
 func (h History) formerly(want Want, from launch.Version) record {
 	known := record{binding: want.Binding, source: from.Number, origin: from.Number, was: want.Was, device: want.Device.Name}
-	ours, found := h.ancestor(want.Binding, want.Device.Name, from)
+	ours, found := ancestor(h.madeFor(want.Binding), want.Device.Name, from)
 	switch {
 	case !found:
 		known.former = volumeOf(find(from.Devices, want.Device.Name))
 	case ours.Number == from.Number:
-		of, _ := recordIn(ours)
-		known.origin, known.was, known.former = of.origin, of.was, of.former
+		known.origin, known.was, known.former = ours.record.origin, ours.record.was, ours.record.former
 	default:
-		of, _ := recordIn(ours)
-		known.former = of.former
+		known.former = ours.record.former
 	}
 	known.former = withoutSnapshots(known.former, slices.Concat(want.MayName, h.applied()))
 	return known
@@ -40,21 +38,38 @@ func (h History) applied() []string {
 	return ids
 }
 
-// ancestor returns the version for this binding that says what the device of a version was before: the version itself, or
-// the last one that has the same device, which whoever made the version took over.
-func (h History) ancestor(binding types.UID, device string, of launch.Version) (launch.Version, bool) {
-	if known, found := recordIn(of); found && known.binding == binding && known.device == device {
-		return of, true
-	}
-	current := find(of.Devices, device)
-	for _, one := range slices.Backward(h.Versions) {
-		known, found := recordIn(one)
-		ours := found && known.binding == binding && known.device == device && known.snapshotID != ""
-		if ours && current != nil && reflect.DeepEqual(find(one.Devices, device), current) {
-			return one, true
+// ofLarder is a version that was made for a binding, with its record.
+type ofLarder struct {
+	launch.Version
+	record record
+}
+
+// madeFor returns the versions that were made for a binding, in the order of their numbers.
+func (h History) madeFor(binding types.UID) []ofLarder {
+	var ours []ofLarder
+	for _, one := range h.Versions {
+		if known, found := recordIn(one); found && known.binding == binding {
+			ours = append(ours, ofLarder{one, known})
 		}
 	}
-	return launch.Version{}, false
+	return ours
+}
+
+// ancestor returns which of these says what the device of a version was before: the version itself, or the last one that
+// has the same device, which whoever made the version took over.
+func ancestor(ours []ofLarder, device string, of launch.Version) (ofLarder, bool) {
+	current := find(of.Devices, device)
+	var last ofLarder
+	for _, one := range ours {
+		switch {
+		case one.record.device != device:
+		case one.Number == of.Number:
+			return one, true
+		case one.record.snapshotID != "" && current != nil && reflect.DeepEqual(find(one.Devices, device), current):
+			last = one
+		}
+	}
+	return last, last.Number != 0
 }
 
 // volumeOf returns what a binding decides of a device; nil for no device.

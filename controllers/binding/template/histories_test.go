@@ -166,7 +166,7 @@ func (s *story) lose() {
 // Whatever people and another binding do between, no device is lost, nobody else's version is deleted, one content is
 // published once, and what is given back is what was there before.
 func TestRandomHistories(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := newStory(t, seed)
 			for range 60 {

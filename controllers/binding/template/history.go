@@ -4,6 +4,7 @@
 package template
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -107,8 +108,8 @@ func (h History) Resolve(version string) (launch.Version, bool) {
 }
 
 func (h History) version(number int64) (launch.Version, bool) {
-	at := slices.IndexFunc(h.Versions, func(one launch.Version) bool { return one.Number == number })
-	if at < 0 {
+	at, found := slices.BinarySearchFunc(h.Versions, number, func(one launch.Version, number int64) int { return cmp.Compare(one.Number, number) })
+	if !found {
 		return launch.Version{}, false
 	}
 	return h.Versions[at], true

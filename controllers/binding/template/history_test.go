@@ -92,6 +92,9 @@ func TestPublishProblems(t *testing.T) {
 	}{
 		"refused": {&launch.RefusedError{Codes: []string{"InvalidSnapshot.NotFound"}, Messages: []string{"gone"}}, v1alpha1.ReasonVersionRefused, true,
 			"EC2 says that nothing can be launched with the version of launch template lt-0123456789abcdef0 that Larder made of version 1, so it was deleted again: InvalidSnapshot.NotFound: gone"},
+		"refused and left": {&launch.RefusedError{Number: 2, NotDeleted: refusedCall("DeleteLaunchTemplateVersions", "UnauthorizedOperation"), Codes: []string{"InvalidSnapshot.NotFound"}, Messages: []string{"gone"}},
+			v1alpha1.ReasonVersionRefused, true, "EC2 says that nothing can be launched with the version of launch template lt-0123456789abcdef0 that Larder made of version 1, but it could not be deleted " +
+				"again: delete version 2 (UnauthorizedOperation: no): InvalidSnapshot.NotFound: gone"},
 		"denied": {refusedCall(create, "UnauthorizedOperation"), v1alpha1.ReasonWriteDenied, true,
 			"launch template lt-0123456789abcdef0 gets no version, since AWS refuses ec2:CreateLaunchTemplateVersion: UnauthorizedOperation: no: allow it to Larder's role"},
 		"limit": {refusedCall(create, "MaxTemplateVersionLimitExceeded"), v1alpha1.ReasonVersionLimit, true,

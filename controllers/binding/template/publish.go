@@ -46,8 +46,12 @@ func unpublished(version *launch.NewVersion, err error) *binding.Problem {
 	switch {
 	case errors.As(err, &refused):
 		problem.Reason = v1alpha1.ReasonVersionRefused
+		left := "so it was deleted again"
+		if refused.NotDeleted != nil {
+			left = fmt.Sprintf("but it could not be deleted again: delete version %d (%s)", refused.Number, aws.Words(refused.NotDeleted))
+		}
 		problem.Message = fmt.Sprintf("EC2 says that nothing can be launched with the version of launch template %s that Larder made of "+
-			"version %d, so it was deleted again: %s", version.TemplateID, version.Source, refused)
+			"version %d, %s: %s", version.TemplateID, version.Source, left, refused)
 	case aws.IsAccessDenied(err):
 		problem.Reason = v1alpha1.ReasonWriteDenied
 		problem.Message = fmt.Sprintf("launch template %s gets no version, since AWS refuses %s: %s: allow it to Larder's role",
@@ -75,15 +79,11 @@ func limitReached(templateID string, cause error) *binding.Problem {
 // token is the same for the same version as long as nobody makes another, so that a call whose answer was lost is not made
 // twice.
 func (h History) token(of types.UID, next launch.NewVersion) string {
-	latest := h.Template.LatestVersion
-	if len(h.Versions) > 0 {
-		latest = max(latest, h.Versions[len(h.Versions)-1].Number)
-	}
 	written, err := json.Marshal(struct {
 		Binding types.UID
 		Latest  int64
 		Version launch.NewVersion
-	}{of, latest, next})
+	}{of, h.Template.LatestVersion, next})
 	if err != nil {
 		panic(fmt.Sprintf("encoding numbers and text: %v", err)) // it has nothing else
 	}

@@ -94,10 +94,8 @@ func (h History) base(want Want) (launch.Version, *binding.Problem) {
 	if from, found := h.version(want.From.Number); found {
 		return from, nil
 	}
-	for _, one := range slices.Backward(h.Versions) {
-		if h.IsOurs(want.Binding, one.Number) {
-			return one, nil
-		}
+	if ours := h.madeFor(want.Binding); len(ours) > 0 {
+		return ours[len(ours)-1].Version, nil
 	}
 	return launch.Version{}, &binding.Problem{
 		Reason: v1alpha1.ReasonVersionNotFound, Stalled: true, RetryAfter: afterPerson,

@@ -41,6 +41,9 @@ func (e *RefusedError) Error() string {
 	return strings.Join(said, "; ")
 }
 
+// Unwrap returns why the version was not deleted.
+func (e *RefusedError) Unwrap() error { return e.NotDeleted }
+
 // CreateVersion makes a version and returns it as EC2 has it. One that EC2 warns of, or that has other devices than asked
 // for, is deleted again; the error is a *RefusedError then.
 func (c *Client) CreateVersion(ctx context.Context, version NewVersion) (Version, error) {
@@ -56,7 +59,8 @@ func (c *Client) CreateVersion(ctx context.Context, version NewVersion) (Version
 		}
 		made := versionOf(*out.LaunchTemplateVersion)
 		if refused := refusal(out.Warning, version.Devices, made.Devices); refused != nil {
-			return Version{}, errors.Join(fmt.Errorf("%s: %w", doing, refused), c.DeleteVersions(ctx, version.TemplateID, []int64{made.Number}))
+			refused.Number, refused.NotDeleted = made.Number, c.DeleteVersions(ctx, version.TemplateID, []int64{made.Number})
+			return Version{}, fmt.Errorf("%s: %w", doing, refused)
 		}
 		gone, err := c.isGone(ctx, made)
 		if err != nil {

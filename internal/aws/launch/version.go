@@ -92,8 +92,12 @@ type NewVersion struct {
 	Token string
 }
 
-// RefusedError is EC2's word that instances cannot be launched with a version, which was deleted again.
+// RefusedError is EC2's word that instances cannot be launched with a version.
 type RefusedError struct {
+	// Number is the version's.
+	Number int64
+	// NotDeleted is why the version is still there; nil when it was deleted again.
+	NotDeleted error
 	// Codes and Messages are AWS's own, in pairs. Where EC2 kept something else than it was sent, Larder's words take their
 	// place.
 	Codes, Messages []string
