@@ -1,6 +1,7 @@
 package batchcomputeenvironment_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -123,6 +124,25 @@ func TestOwnersNewerVersionIsTakenUp(t *testing.T) {
 				t.Errorf("a pass that is made again publishes another: %+v", a.versions["lt-workers"])
 			}
 		})
+	}
+}
+
+// The newest of the owner is what $Latest is to mean in the end, also where Larder has made a version of it since that
+// nobody launches with.
+func TestTheOwnersNewestComesBack(t *testing.T) {
+	a, b := newAccount(t), newBinding()
+	a.environment.Templates = []batch.Template{{ID: "lt-workers", Version: "$Latest"}}
+	a.apply(b, first)
+	newer := launch.Device{Name: "/dev/xvdc", EBS: &launch.Volume{SizeGiB: 8}}
+	a.publish("lt-workers", owner, "newer", asBefore, newer)
+	a.ends, a.endsAfter = 1, true
+	if err := a.target.Act(t.Context(), a.plan(b, second).Write); !errors.Is(err, errEnded) || a.snapshotOf("lt-workers", 4) != "snap-2" {
+		t.Fatalf("got %v with %+v", err, a.versions["lt-workers"])
+	}
+	a.carryOut(a.observe(b).PlanEnd(b, a.clock.Now()))
+	latest := a.versions["lt-workers"][4]
+	if diff := cmp.Diff([]launch.Device{asBefore, newer}, latest.Devices); diff != "" || a.named()[0] != "$Latest" {
+		t.Errorf("%s is named, and the latest has the devices (-want +got):\n%s", a.named()[0], diff)
 	}
 }
 
