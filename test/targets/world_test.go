@@ -12,6 +12,7 @@ import (
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/ssm"
+	"github.com/larder-dev/larder/test/controlplane"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
 
@@ -72,17 +73,28 @@ func (w *World) onShelf() string {
 	return parameter.Value
 }
 
+var onTheShelf = v1alpha1.Target{ECSService: &v1alpha1.ECSServiceTarget{Cluster: "prod", Service: "web", VolumeName: "models"}}
+
 // bound is a world with a shelf that a binding wants a first snapshot on.
-func bound(t *testing.T) (*World, string) {
-	w := New(t, shelfOptions())
+func bound(t *testing.T, options Options) (*World, string) {
+	w := New(t, options)
 	w.AWS.AddParameter(fakeaws.Parameter{Name: shelf, Value: former})
 	first := w.Renew(v1alpha1.FormatFiles)
-	w.Bind("b", v1alpha1.Target{ECSService: &v1alpha1.ECSServiceTarget{}})
+	w.Bind("b", onTheShelf)
 	return w, first
 }
 
 func TestAWholeLife(t *testing.T) {
-	w, first := bound(t)
+	t.Run("in memory", func(t *testing.T) { testAWholeLife(t, shelfOptions()) })
+	t.Run("on a real API server", func(t *testing.T) {
+		options := shelfOptions()
+		options.Plane = controlplane.StartWithoutKarpenter(t)
+		testAWholeLife(t, options)
+	})
+}
+
+func testAWholeLife(t *testing.T, options Options) {
+	w, first := bound(t, options)
 	b := w.Settle("b")
 	w.Expect("after a while", b, map[string]string{"Ready": "True Ready", "RolledOut": "True NodesCurrent"})
 	if !b.Status.LastKnownGoodProven || w.onShelf() != first {
@@ -113,7 +125,7 @@ func TestACrash(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			w, first := bound(t)
+			w, first := bound(t, shelfOptions())
 			if tc.want == "" {
 				tc.want = first
 			}
@@ -146,7 +158,7 @@ func TestEveryCrashOfALife(t *testing.T) {
 		told++
 		w.AWS.AddParameter(fakeaws.Parameter{Name: shelf, Value: former})
 		w.Renew(v1alpha1.FormatFiles)
-		w.Bind("b", v1alpha1.Target{ECSService: &v1alpha1.ECSServiceTarget{}})
+		w.Bind("b", onTheShelf)
 		w.Expect("bound", w.Settle("b"), map[string]string{"Ready": "True Ready"})
 		w.Unbind("b")
 		w.Settle("b")
@@ -162,7 +174,7 @@ func TestEveryCrashOfALife(t *testing.T) {
 
 // TestADeniedWrite has AWS deny a write: nothing tells when it allows it.
 func TestADeniedWrite(t *testing.T) {
-	w, first := bound(t)
+	w, first := bound(t, shelfOptions())
 	w.AWS.Inject(fakeaws.Fault{Action: "PutParameter", Kind: fakeaws.Denied})
 	w.SettleUntil("b", "the write fails", Is("Applied", "False WriteFailed"))
 	w.AWS.Heal()
