@@ -219,7 +219,7 @@ func TestNodeGroupBusyForOthers(t *testing.T) {
 	w.Expect("for a while", b, map[string]string{"Applied": "False UpdateInProgress", "Stalled": "absent"})
 	want := first + " is not written to /dev/xvdb of EKS node group prod/web while the platform is changing it: EKS is at work on EKS node " +
 		"group prod/web since 2026-03-02 09:00 UTC (ConfigUpdate " + id + ", which Larder did not ask for), and takes no other change meanwhile; " +
-		"no node boots from a snapshot of this binding yet"
+		"no snapshot of this binding is in use yet"
 	if got := targets.Message(b, "Applied"); got != want {
 		t.Errorf("it says\n%s\nand should say\n%s", got, want)
 	}
@@ -230,7 +230,7 @@ func TestNodeGroupBusyForOthers(t *testing.T) {
 	want = first + " is not written to /dev/xvdb of EKS node group prod/web while the platform is changing it: EKS has been at work on EKS node " +
 		"group prod/web since 2026-03-02 09:00 UTC (ConfigUpdate " + id + ", which Larder did not ask for), and takes no other change meanwhile: " +
 		"see what holds it up with aws eks describe-update --name prod --nodegroup-name web --update-id " + id +
-		"; no node boots from a snapshot of this binding yet"
+		"; no snapshot of this binding is in use yet"
 	if got := targets.Message(b, "Applied"); got != want {
 		t.Errorf("it says\n%s\nand should say\n%s", got, want)
 	}
