@@ -119,12 +119,11 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	if err == nil && o.problem == nil {
 		o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name)
 	}
-	problem, err := unreadable(err)
-	if problem != nil {
-		return &observation{problem: problem}, nil
+	if err != nil {
+		return unread(err)
 	}
 	o.images, o.imageWarnings = preflight.ReadImages(ctx, t.Images, o.title(), o.imagesOf(b))
-	return o, err
+	return o, nil
 }
 
 func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding, o *observation) error {
@@ -157,14 +156,14 @@ func (t *Target) readGroups(ctx context.Context, b *v1alpha1.NodeClassBinding, o
 	return nil
 }
 
-// unreadable makes a problem of an error that a person has to do something about, and leaves any other one.
-func unreadable(err error) (*binding.Problem, error) {
-	if err == nil || aws.Classify(err) != aws.Stalled {
+// unread makes an observation of an error that a person has to do something about, and leaves any other one.
+func unread(err error) (binding.Observation, error) {
+	if aws.Classify(err) != aws.Stalled {
 		return nil, err
 	}
-	return &binding.Problem{
+	return &observation{problem: &binding.Problem{
 		Reason: v1alpha1.ReasonTargetUnreadable, Stalled: true, RetryAfter: afterDenied, Cause: err,
 		Message: fmt.Sprintf("the Auto Scaling groups of the launch template cannot be read, since AWS refuses %s: %s: allow it to "+
 			"Larder's role", aws.Action(err), aws.Words(err)),
-	}, nil
+	}}, nil
 }
