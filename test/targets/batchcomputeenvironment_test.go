@@ -199,7 +199,7 @@ func TestBatchWholeLife(t *testing.T) {
 	q.Expect("with a bad one", b, map[string]string{"Ready": "False RolledBack", "Stalled": "True RolledBack"})
 	q.expectVolumes("back", bootsWith(good))
 	if got := Message(b, "Ready"); !strings.Contains(got, bad+" failed (UpdateFailed: compute environment gpu is INVALID since it was updated: "+
-		"CLIENT_ERROR - the volume cannot be attached), and new nodes boot with "+good+" instead") {
+		"CLIENT_ERROR - the volume cannot be attached), and new instances boot with "+good+" instead") {
 		t.Errorf("message %q", got)
 	}
 	if got := q.environment(); got.Status != "VALID" {

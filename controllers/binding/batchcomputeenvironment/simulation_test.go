@@ -128,15 +128,14 @@ func (h *history) reconcile() {
 }
 
 func (h *history) write(plan binding.Plan) error {
-	switch {
-	case plan.Busy != nil || plan.Problem != nil:
-		return nil
-	case plan.Write != nil:
-		return h.target.Act(h.Context(), plan.Write)
-	case plan.Upkeep != nil:
-		return h.target.Act(h.Context(), plan.Upkeep)
+	planned := plan.Write
+	if planned == nil {
+		planned = plan.Upkeep
 	}
-	return nil
+	if held := plan.Busy != nil || plan.Problem != nil; held || planned == nil {
+		return nil
+	}
+	return h.target.Act(h.Context(), planned)
 }
 
 // settle makes passes until nothing is left to do.

@@ -80,7 +80,9 @@ func (t *Target) Subject(b *v1alpha1.NodeClassBinding) (binding.Subject, bool) {
 	if of == nil {
 		return binding.Subject{}, false
 	}
-	return binding.Subject{Kind: Kind, Name: of.Name, Part: of.Device.Name, Node: "vCPU", Pool: "compute environment"}, true
+	return binding.Subject{
+		Kind: Kind, Name: of.Name, Part: of.Device.Name, Node: "vCPU", Pool: "compute environment", Serves: "new instances boot with",
+	}, true
 }
 
 // Observe implements binding.Target.
