@@ -181,6 +181,10 @@ func (s *Server) complete(service *ecsService, rollout *ecsRollout, as types.Ser
 	primary.revision.worked = true
 	service.deployments = service.deployments[:1]
 	rollout.status, rollout.finishedAt = as, due
+	service.events = append(service.events, types.ServiceEvent{
+		Id: aws.String(s.ecsID()), CreatedAt: aws.Time(due),
+		Message: aws.String(fmt.Sprintf("(service %s) has reached a steady state.", service.name)),
+	})
 }
 
 func lastThatWorked(service *ecsService, other *ecsRevision) *ecsRevision {

@@ -110,7 +110,7 @@ var ecsRefusals = map[string]ecsRefusal{
 	"too large": {
 		target: func(s *v1alpha1.ECSServiceTarget) { s.VolumeSize = quantity("17Ti") },
 		reason: v1alpha1.ReasonDeviceInvalid,
-		says: "volume models of ECS service prod/llm would have a volumeSize of 17408, and ECS takes at most 16384 for gp2: lower " +
+		says: "volume models of ECS service prod/llm would have volumeSize 17408, and ECS takes at most 16384 for gp2: lower " +
 			"ecsService.volumeSize",
 	},
 	"too fast": {
@@ -118,13 +118,13 @@ var ecsRefusals = map[string]ecsRefusal{
 			s.VolumeType, s.IOPS, s.Throughput = "gp3", aws.Int32(8000), aws.Int32(2000)
 		},
 		reason: v1alpha1.ReasonDeviceInvalid,
-		says: "volume models of ECS service prod/llm would have a throughput of 2000, and ECS takes at most 1000 for gp3: lower " +
+		says: "volume models of ECS service prod/llm would have throughput 2000, and ECS takes at most 1000 for gp3: lower " +
 			"ecsService.throughput",
 	},
 	"too many operations": {
 		target: func(s *v1alpha1.ECSServiceTarget) { s.VolumeType, s.IOPS = "gp3", aws.Int32(20000) },
 		reason: v1alpha1.ReasonDeviceInvalid,
-		says: "volume models of ECS service prod/llm would have a iops of 20000, and ECS takes at most 16000 for gp3: lower " +
+		says: "volume models of ECS service prod/llm would have iops 20000, and ECS takes at most 16000 for gp3: lower " +
 			"ecsService.iops",
 	},
 	"a hard disk": {

@@ -50,10 +50,10 @@ func (v view) hangs() bool {
 		!v.now.Before(v.latest.CreatedAt.Add(trial))
 }
 
-// failure ends with what ECS said last, which names the cause when tasks cannot start.
+// failure ends with why tasks could not start, if ECS said it.
 func (v view) failure(format string, args ...any) *binding.Problem {
 	message := fmt.Sprintf(format, args...)
-	if event := v.service.LastEvent; event.Message != "" && !event.At.Before(v.latest.CreatedAt) {
+	if event := v.service.LastTrouble; event.Message != "" && !event.At.Before(v.latest.CreatedAt) {
 		message += "; ECS said: " + event.Message
 	}
 	return &binding.Problem{Reason: v1alpha1.ReasonUpdateFailed, Message: message}

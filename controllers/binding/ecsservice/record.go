@@ -165,7 +165,7 @@ func (r record) taking(current *ecs.Volume, wanted ecs.Volume, b *v1alpha1.NodeC
 		next.former = nil
 	case !r.isOf(current):
 		next.former = tuned(*current, false)
-		if slices.Contains(append(larders(b), wanted.SnapshotID), current.SnapshotID) {
+		if ours := append(larders(b), wanted.SnapshotID); current.SnapshotID != "" && slices.Contains(ours, current.SnapshotID) {
 			withoutSnapshot(next.former, wanted.SizeGiB)
 		}
 	}

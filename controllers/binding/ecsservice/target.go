@@ -60,6 +60,7 @@ func (t *Target) Subject(b *v1alpha1.NodeClassBinding) (binding.Subject, bool) {
 	}
 	return binding.Subject{
 		Kind: Kind, Name: service.Cluster + "/" + service.Service, Part: service.VolumeName, Node: "task", Pool: "service",
+		Serves: "new tasks have volumes of",
 		Evidence: fmt.Sprintf("ECS keeps the cause with its stopped tasks for an hour: aws ecs list-tasks --cluster %s "+
 			"--service-name %s --desired-status STOPPED, then aws ecs describe-tasks.", service.Cluster, service.Service),
 	}, true

@@ -76,7 +76,7 @@ func desired(target *v1alpha1.ECSServiceTarget, current, own *ecs.Volume, snapsh
 
 func withinLimits(target *v1alpha1.ECSServiceTarget, wanted ecs.Volume) *binding.Problem {
 	tooMuch := func(field string, value, most int64) *binding.Problem {
-		return invalid("volume %s of %s would have a %s of %d, and ECS takes at most %d for %s: lower ecsService.%[3]s",
+		return invalid("volume %s of %s would have %s %d, and ECS takes at most %d for %s: lower ecsService.%[3]s",
 			target.VolumeName, nameOf(target), field, value, most, wanted.Type)
 	}
 	most, limited := mostIOPS[wanted.Type]

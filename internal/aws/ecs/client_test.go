@@ -141,6 +141,9 @@ func TestLatestRollout(t *testing.T) {
 		t.Errorf("while tasks start (-want +got):\n%s", diff)
 	}
 	a.wait(taskStart)
+	if service, err := a.Service(t.Context(), "prod", "web"); err != nil || service.LastTrouble.Message != "" {
+		t.Errorf("trouble %+v, %v, want none: a steady state is no trouble", service.LastTrouble, err)
+	}
 	deployed := deploying
 	deployed.State = ecs.Deployed
 	if diff := cmp.Diff(deployed, a.rollout()); diff != "" {
@@ -150,6 +153,10 @@ func TestLatestRollout(t *testing.T) {
 	a.update(bad)
 	a.wait(time.Hour)
 	a.rollout() // in which the double sees that the circuit breaker opened
+	const why = "(service web) was unable to start a task. Reason: The snapshot 'snap-0123456789abcdef0' does not exist."
+	if service, err := a.Service(t.Context(), "prod", "web"); err != nil || service.LastTrouble != (ecs.Event{At: began.Add(taskStart), Message: why}) {
+		t.Errorf("trouble %+v, %v, want %s", service.LastTrouble, err, why)
+	}
 	undone := ecs.Rollout{
 		State: ecs.Undone, CreatedAt: began, Volumes: []ecs.Volume{bad}, Before: [][]ecs.Volume{{good}},
 		Reason: "Service deployment rolled back because the circuit breaker threshold was exceeded.",

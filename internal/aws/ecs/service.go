@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -35,9 +36,9 @@ type Service struct {
 	DesiredTasks int
 	// Deployments have tasks, or are to have some: the newest one, which is the primary, and those that it replaces.
 	Deployments []Deployment
-	// LastEvent is what ECS last said about the service; empty when it said nothing.
-	LastEvent Event
-	Tags      map[string]string
+	// LastTrouble is what ECS last said about tasks that it could not start; empty when it said nothing of the kind.
+	LastTrouble Event
+	Tags        map[string]string
 }
 
 // Deployment is a set of a service's tasks that were launched alike.
@@ -130,12 +131,17 @@ func serviceOf(cluster string, from *types.Service) Service {
 		service.Deployments = append(service.Deployments, deploymentOf(&from.Deployments[i]))
 	}
 	for _, event := range from.Events {
-		if at := aws.ToTime(event.CreatedAt); service.LastEvent.Message == "" || at.After(service.LastEvent.At) {
-			service.LastEvent = Event{At: at, Message: aws.ToString(event.Message)}
+		said := Event{At: aws.ToTime(event.CreatedAt), Message: aws.ToString(event.Message)}
+		if trouble.MatchString(said.Message) && said.At.After(service.LastTrouble.At) {
+			service.LastTrouble = said
 		}
 	}
 	return service
 }
+
+// trouble is what the messages about one cause have in common; those that only say that a deployment failed have not.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+var trouble = regexp.MustCompile(`\bunable to |\bfailed to launch a task\b`)
 
 func deploymentOf(from *types.Deployment) Deployment {
 	return Deployment{
