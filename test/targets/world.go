@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go/middleware"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
@@ -30,6 +31,8 @@ type Options struct {
 	Plane *controlplane.ControlPlane
 	// Kinds are those that the API server in memory knows beside Kubernetes' own and Larder's, with their scopes.
 	Kinds map[schema.GroupVersionKind]meta.RESTScope
+	// Middleware is added to all clients of AWS that the operator has; nil for none.
+	Middleware func(*middleware.Stack) error
 	// Targets are wired as the operator does it, anew for each of its lives.
 	Targets func(Process) binding.Targets
 }
