@@ -18,8 +18,11 @@ import (
 	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/batch"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/ecr"
+	"github.com/larder-dev/larder/internal/aws/ecs"
+	"github.com/larder-dev/larder/internal/aws/eks"
 	"github.com/larder-dev/larder/internal/aws/kms"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/internal/aws/ssm"
@@ -69,7 +72,7 @@ func (s *snapshotController) add(ctx context.Context) error {
 		Keys:         s.regions.of(s.aws.Region).keys,
 		Runner:       snapshot.NewRunner(builds, parallelBuilds, clock.RealClock{}),
 		References:   collector.References,
-		Consumers:    []references.Consumers{s.regions.of(s.aws.Region).templates},
+		Consumers:    s.regions.of(s.aws.Region).consumers,
 		Distribution: s.distributor(),
 		Collection:   collector,
 		Recorder:     s.manager.GetEventRecorder("larder-snapshot"),
@@ -85,11 +88,22 @@ func (s *snapshotController) add(ctx context.Context) error {
 type region struct {
 	snapshots *ebs.Client
 	keys      *kms.Client
-	templates *launch.Client
+	consumers []references.Consumers
 }
 
 func newRegion(in aws.Config, snapshots *ebs.Client) *region {
-	return &region{snapshots: snapshots, keys: kms.New(in), templates: launch.New(in)}
+	return &region{snapshots: snapshots, keys: kms.New(in), consumers: consumersOf(in)}
+}
+
+// consumersOf has launch templates first: that EC2 answers tells those after it that AWS can be reached.
+func consumersOf(in aws.Config) []references.Consumers {
+	templates := launch.New(in)
+	return []references.Consumers{
+		templates,
+		eks.Uses{Groups: eks.New(in), Templates: templates},
+		batch.Uses{Environments: batch.New(in), Templates: templates},
+		ecs.New(in),
+	}
 }
 
 // regions keep their clients, and with these the connections.
@@ -145,7 +159,7 @@ func (s *snapshotController) collector() *collection.Collector {
 		References: references.Reader{Live: s.manager.GetAPIReader(), Mapper: s.manager.GetRESTMapper()},
 		Regions: func(region string) collection.Region {
 			clients := s.regions.of(region)
-			return collection.Region{Snapshots: clients.snapshots, Consumers: []references.Consumers{clients.templates}}
+			return collection.Region{Snapshots: clients.snapshots, Consumers: clients.consumers}
 		},
 		CopiedTo:     distribution.CopiedTo,
 		Recorder:     s.manager.GetEventRecorder("larder-collection"),

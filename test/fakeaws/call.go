@@ -167,7 +167,7 @@ func protocolOf(r *http.Request) protocol {
 	if strings.HasPrefix(r.URL.Path, "/snapshots") || strings.HasPrefix(r.URL.Path, "/v1/") {
 		return restJSON
 	}
-	if strings.HasPrefix(r.URL.Path, "/clusters/") {
+	if r.URL.Path == "/clusters" || strings.HasPrefix(r.URL.Path, "/clusters/") {
 		return restMessage
 	}
 	if r.Header.Get(targetHeader) != "" {

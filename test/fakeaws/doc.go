@@ -210,6 +210,7 @@
 //	a snapshot or version that is gone fails it later           assumed, and the codes of API_Issue for it
 //	a client token is for ever, other parameters are refused    assumed
 //	updates are listed by their ids, up to 100 on a page        documented: API_ListUpdates; their order is assumed
+//	clusters and groups too, by their names, 1 to 100 on one    documented: API_ListClusters, API_ListNodegroups; their order is assumed
 //
 // ECS services, as far as the volumes of their tasks go:
 //
@@ -237,5 +238,8 @@
 //	without it tasks are started for ever                       documented: deployment-circuit-breaker
 //	ListServiceDeployments: pages of 1 to 100, of 20 by default documented: API_ListServiceDeployments; the order is assumed
 //	up to 20 deployments or revisions are described at once     documented: API_DescribeServiceRevisions
+//	ListClusters: pages of 1 to 100, of 100 by default          documented: API_ListClusters; the order is assumed
+//	ListServices: pages of 1 to 100, of 10 by default           documented: API_ListServices; the order is assumed
+//	a service that is being deleted is not listed               documented: API_DeleteService
 //	a service has up to 50 tags, of certain characters          documented: API_Tag; which are refused is assumed
 package fakeaws

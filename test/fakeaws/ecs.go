@@ -14,7 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// ecsActions are the modelled calls of ECS. Two have a name that other services use as well.
+// ecsActions are the modelled calls of ECS. Three have a name that other services use as well.
 func ecsActions(add func(string, action)) {
 	of := jsonAPI{"ecs", ecsschemas.AmazonEC2ContainerServiceV20141113}
 	add(jsonAction(of, ecsschemas.CreateCluster, (*Server).createECSCluster, "clusterName"))
@@ -32,6 +32,10 @@ func ecsActions(add func(string, action)) {
 	add(jsonAction(of, ecsschemas.DescribeServiceDeployments, (*Server).describeServiceDeployments, "serviceDeploymentArns"))
 	add(jsonAction(of, ecsschemas.DescribeServiceRevisions, (*Server).describeServiceRevisions, "serviceRevisionArns"))
 	add(jsonAction(of, ecsschemas.DescribeCapacityProviders, (*Server).describeCapacityProviders, "cluster", "capacityProviders"))
+	add(jsonAction(of, ecsschemas.ListServices, (*Server).listECSServices, "cluster", "maxResults", "nextToken"))
+	target, list := jsonAction(of, ecsschemas.ListClusters, (*Server).listECSClusters, "maxResults", "nextToken")
+	list.name = "ecs:ListClusters"
+	add(target, list)
 	target, tag := jsonAction(of, ecsschemas.TagResource, (*Server).tagECSService, "resourceArn", "tags")
 	tag.name = "ecs:TagResource"
 	add(target, tag)

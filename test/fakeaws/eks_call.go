@@ -12,13 +12,20 @@ import (
 
 var eksAPI = api{protocol: restMessage, service: "eks"}
 
-// eksActions are the modelled calls of EKS.
+// eksActions are the modelled calls of EKS. One has a name that ECS uses as well.
 var eksActions = []restRoute{
+	named("eks:ListClusters", eksAction[eks.ListClustersInput](schemas.ListClusters, schemas.ListClustersRequest, (*Server).listEKSClusters)),
+	eksAction[eks.ListNodegroupsInput](schemas.ListNodegroups, schemas.ListNodegroupsRequest, (*Server).listNodegroups),
 	eksAction[eks.DescribeNodegroupInput](schemas.DescribeNodegroup, schemas.DescribeNodegroupRequest, (*Server).describeNodegroup),
 	eksAction[eks.UpdateNodegroupVersionInput](schemas.UpdateNodegroupVersion, schemas.UpdateNodegroupVersionRequest, (*Server).updateNodegroupVersion),
 	eksAction[eks.UpdateNodegroupConfigInput](schemas.UpdateNodegroupConfig, schemas.UpdateNodegroupConfigRequest, (*Server).updateNodegroupConfig),
 	eksAction[eks.ListUpdatesInput](schemas.ListUpdates, schemas.ListUpdatesRequest, (*Server).listUpdates),
 	eksAction[eks.DescribeUpdateInput](schemas.DescribeUpdate, schemas.DescribeUpdateRequest, (*Server).describeUpdate),
+}
+
+func named(name string, route restRoute) restRoute {
+	route.name = name
+	return route
 }
 
 // eksAction models one call of EKS, whose answer is written from the SDK's own type.

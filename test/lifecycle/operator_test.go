@@ -23,8 +23,11 @@ import (
 	"github.com/larder-dev/larder/controllers/snapshot/distribution"
 	"github.com/larder-dev/larder/controllers/snapshot/references"
 	larderaws "github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/batch"
 	"github.com/larder-dev/larder/internal/aws/ebs"
 	"github.com/larder-dev/larder/internal/aws/ecr"
+	"github.com/larder-dev/larder/internal/aws/ecs"
+	"github.com/larder-dev/larder/internal/aws/eks"
 	"github.com/larder-dev/larder/internal/aws/kms"
 	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/internal/aws/ssm"
@@ -75,7 +78,7 @@ func (w *world) startOperator() *operator {
 	o.collector = &collection.Collector{
 		Client: client, Live: client, References: users,
 		Regions: func(region string) collection.Region {
-			return collection.Region{Snapshots: regions.of(region).snapshots, Consumers: []references.Consumers{regions.of(region).templates}}
+			return collection.Region{Snapshots: regions.of(region).snapshots, Consumers: regions.of(region).consumers}
 		},
 		Collected: func(object *v1alpha1.ImageCacheSnapshot) { w.wake(object.Name) },
 		CopiedTo:  distribution.CopiedTo, Recorder: w.events, Clock: w.clock,
@@ -85,7 +88,7 @@ func (w *world) startOperator() *operator {
 		Client: client, Live: client,
 		Registries: w.registries(secrets), Snapshots: own, Contents: builds, Keys: regions.of(home).keys,
 		Runner:     snapshot.NewRunner(o.builds, 2, w.clock),
-		References: users, Consumers: []references.Consumers{regions.of(home).templates},
+		References: users, Consumers: regions.of(home).consumers,
 		Distribution: &distribution.Distributor{
 			Home: own, FastRestores: own,
 			Elsewhere:  func(region string) distribution.Copies { return regions.of(region).snapshots },
@@ -107,7 +110,7 @@ var noDelay = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) {
 type region struct {
 	snapshots *ebs.Client
 	keys      *kms.Client
-	templates *launch.Client
+	consumers []references.Consumers
 }
 
 // regions keep their clients, as the operator does.
@@ -123,8 +126,12 @@ func (r *regions) of(name string) *region {
 	defer r.mu.Unlock()
 	if r.made[name] == nil {
 		in := larderaws.InRegion(r.cfg, name)
+		templates := launch.New(in)
 		r.made[name] = &region{
-			snapshots: ebs.New(in, ebs.Options{Clock: r.clock, Backoff: noDelay}), keys: kms.New(in), templates: launch.New(in),
+			snapshots: ebs.New(in, ebs.Options{Clock: r.clock, Backoff: noDelay}), keys: kms.New(in),
+			consumers: []references.Consumers{
+				templates, eks.Uses{Groups: eks.New(in), Templates: templates}, batch.Uses{Environments: batch.New(in), Templates: templates}, ecs.New(in),
+			},
 		}
 	}
 	return r.made[name]

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
@@ -107,8 +108,11 @@ func (r Reader) bindings(ctx context.Context) ([]reference, error) {
 
 func usesOf(ctx context.Context, consumers Consumers) ([]reference, error) {
 	uses, err := consumers.SnapshotUses(ctx)
+	if action := aws.Action(err); aws.IsAccessDenied(err) && action != "" {
+		return nil, fmt.Errorf("finding out what may make volumes of a snapshot (allow Larder's role %s): %w", action, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listing what may make volumes of a snapshot in AWS: %w", err)
+		return nil, fmt.Errorf("finding out what may make volumes of a snapshot: %w", err)
 	}
 	var found []reference
 	for _, use := range uses {

@@ -101,9 +101,18 @@ func wrap(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// latestBrief reads all pages, since ECS promises no order. It is nil when there is none.
+// latestBrief is nil when there is none.
 func (c *Client) latestBrief(ctx context.Context, cluster, service string) (*types.ServiceDeploymentBrief, error) {
-	var latest *types.ServiceDeploymentBrief
+	newestFirst, err := c.briefs(ctx, cluster, service)
+	if err != nil || len(newestFirst) == 0 {
+		return nil, err
+	}
+	return &newestFirst[0], nil
+}
+
+// briefs returns those of all pages, the newest first, since ECS promises no order.
+func (c *Client) briefs(ctx context.Context, cluster, service string) ([]types.ServiceDeploymentBrief, error) {
+	var all []types.ServiceDeploymentBrief
 	input := &ecs.ListServiceDeploymentsInput{
 		Cluster: aws.String(cluster), Service: aws.String(service), MaxResults: aws.Int32(rolloutsPerPage),
 	}
@@ -112,17 +121,16 @@ func (c *Client) latestBrief(ctx context.Context, cluster, service string) (*typ
 		if err != nil {
 			return nil, err
 		}
-		for i := range page.ServiceDeployments {
-			one := &page.ServiceDeployments[i]
-			if latest == nil || aws.ToTime(one.CreatedAt).After(aws.ToTime(latest.CreatedAt)) {
-				latest = one
-			}
-		}
+		all = append(all, page.ServiceDeployments...)
 		if aws.ToString(page.NextToken) == "" {
-			return latest, nil
+			break
 		}
 		input.NextToken = page.NextToken
 	}
+	slices.SortStableFunc(all, func(a, b types.ServiceDeploymentBrief) int {
+		return aws.ToTime(b.CreatedAt).Compare(aws.ToTime(a.CreatedAt))
+	})
+	return all, nil
 }
 
 const (
