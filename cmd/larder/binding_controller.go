@@ -51,9 +51,11 @@ func (b *bindingController) targets() binding.Targets {
 	images, templates, services := ami.New(b.aws, clock.RealClock{}), launch.New(b.aws), ecs.New(b.aws)
 	return binding.Targets{
 		&ec2nodeclass.Target{Client: client, Reader: reader, Cache: b.manager.GetCache(), Images: images},
-		&managednodegroup.Target{Groups: eks.New(b.aws), Templates: templates, Images: images},
-		&launchtemplate.Target{Templates: templates, Groups: templates, Scaling: templates, Images: images},
-		&batchcomputeenvironment.Target{Environments: batch.New(b.aws), Templates: templates, Images: images, Clock: clock.RealClock{}},
+		&managednodegroup.Target{Groups: eks.New(b.aws), Templates: templates, Images: images, Bindings: client},
+		&launchtemplate.Target{Templates: templates, Groups: templates, Scaling: templates, Images: images, Bindings: client},
+		&batchcomputeenvironment.Target{
+			Environments: batch.New(b.aws), Templates: templates, Images: images, Bindings: client, Clock: clock.RealClock{},
+		},
 		&ecsservice.Target{Reader: services, Writer: services},
 		&volumesnapshot.Target{Client: client, Reader: reader},
 	}

@@ -31,7 +31,7 @@ func batchOptions() Options {
 		AWS: fakeaws.Options{ComputeEnvironmentFor: replacing},
 		Targets: func(p Process) binding.Targets {
 			return binding.Targets{&batchcomputeenvironment.Target{
-				Environments: larderbatch.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock), Clock: p.Clock,
+				Environments: larderbatch.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock), Bindings: p.Client, Clock: p.Clock,
 			}}
 		},
 	}

@@ -39,7 +39,9 @@ func scalingOptions() Options {
 		AWS: fakeaws.Options{RefreshStep: refreshStep},
 		Targets: func(p Process) binding.Targets {
 			client := launch.New(p.AWS)
-			return binding.Targets{&launchtemplate.Target{Templates: client, Groups: client, Scaling: client, Images: ami.New(p.AWS, p.Clock)}}
+			return binding.Targets{&launchtemplate.Target{
+				Templates: client, Groups: client, Scaling: client, Images: ami.New(p.AWS, p.Clock), Bindings: p.Client,
+			}}
 		},
 	}
 }

@@ -41,7 +41,7 @@ func groupOptions() targets.Options {
 		AWS: fakeaws.Options{NodeGroupUpdateFor: updateTime},
 		Targets: func(p targets.Process) binding.Targets {
 			return binding.Targets{&managednodegroup.Target{
-				Groups: eksclient.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock),
+				Groups: eksclient.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock), Bindings: p.Client,
 			}}
 		},
 	}
@@ -308,6 +308,32 @@ func TestNodeGroupDegradesOnTrial(t *testing.T) {
 	w.Settle("web")
 	w.wantUpdates("back by a new version", "2 Successful", "3 Successful", "4 Successful")
 	w.wantDevices("back", w.boots(first))
+}
+
+// TestNodeGroupThatWasLeft has a binding take over what another left: with the same snapshot no node is replaced for that,
+// and its end gives back what was there before the first.
+func TestNodeGroupThatWasLeft(t *testing.T) {
+	w := newGroupWorld(t, nil)
+	first := w.bind()
+	w.Edit("web", func(b *v1alpha1.NodeClassBinding) { b.Spec.DeletionPolicy = v1alpha1.BindingDeletionLeave })
+	w.Unbind("web")
+	if b := w.Settle("web"); b != nil {
+		t.Fatalf("the binding stays: %+v", b.Status)
+	}
+	w.Bind("web", webTarget())
+	b := w.Settle("web")
+	w.Expect("bound again", b, map[string]string{"Ready": "True Ready", "RolledOut": "True NodesCurrent"})
+	if !b.Status.LastKnownGoodProven {
+		t.Error("nodes run with the snapshot, and it is not proven")
+	}
+	w.wantDevices("bound again", w.boots(first))
+	w.wantUpdates("bound again", "2 Successful")
+	w.Unbind("web")
+	if b := w.Settle("web"); b != nil {
+		t.Errorf("the binding stays: %+v", b.Status)
+	}
+	w.wantDevices("unbound", w.boots(""))
+	w.wantUpdates("in all", "2 Successful", "3 Successful")
 }
 
 // TestNodeGroupTakenBack has Terraform put its own version back.

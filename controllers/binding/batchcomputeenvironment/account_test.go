@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -50,9 +51,14 @@ type account struct {
 	endsAfter bool
 }
 
+// nobody is a cluster without bindings.
+type nobody struct{ client.Reader }
+
+func (nobody) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
 func newAccount(t *testing.T) *account {
 	a := &account{T: t, clock: testingclock.NewFakePassiveClock(morning), versions: map[string][]launch.Version{}, defaults: map[string]int64{}}
-	a.target = &batchcomputeenvironment.Target{Environments: a, Templates: a, Clock: a.clock}
+	a.target = &batchcomputeenvironment.Target{Environments: a, Templates: a, Bindings: nobody{}, Clock: a.clock}
 	for _, id := range []string{"lt-workers", "lt-gpus"} {
 		a.publish(id, owner, "the owner's", launch.Device{Name: "/dev/xvdb", EBS: &launch.Volume{SizeGiB: 30, Type: "gp3"}})
 		a.defaults[id] = 1

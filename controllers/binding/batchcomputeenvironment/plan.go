@@ -134,9 +134,10 @@ func (o *observation) prune(b *v1alpha1.NodeClassBinding) binding.Write {
 	return pruning(superfluous)
 }
 
-// isOurs tells whether every template is named by a version that was made for the binding, under whatever name.
+// isOurs tells whether every template is named by a version that was made for the binding, or left to it, under whatever
+// name.
 func (o *observation) isOurs(b *v1alpha1.NodeClassBinding) bool {
-	return !slices.ContainsFunc(o.uses, func(one use) bool { return !one.history.IsOurs(b.UID, one.current().Number) })
+	return !slices.ContainsFunc(o.uses, func(one use) bool { return one.isOthers(b) })
 }
 
 // inPlace returns the snapshot that all instances boot with, or are to once Batch is done; empty when they differ.
@@ -165,7 +166,7 @@ func (o *observation) takenBackBy(b *v1alpha1.NodeClassBinding) string {
 	device := b.Spec.Target.BatchComputeEnvironment.Device.Name
 	for _, one := range o.uses {
 		current := one.current()
-		switch ours := one.isOurs(b.UID); {
+		switch ours := one.isOurs(b); {
 		case ours && one.history.SnapshotOf(current.Number, device) == applied:
 		case !ours && current.CreatedBy != "" && current.CreateTime.After(b.Status.AppliedTime.Time):
 			return current.CreatedBy

@@ -119,7 +119,7 @@ func (h *history) reconcile() {
 			h.written(h.binding, h.wanted)
 		}
 	case errors.Is(err, errEnded):
-		h.target = &batchcomputeenvironment.Target{Environments: h, Templates: h, Clock: h.clock}
+		h.target = &batchcomputeenvironment.Target{Environments: h, Templates: h, Bindings: nobody{}, Clock: h.clock}
 	case err != nil:
 		h.Fatal(err)
 	case plan.Problem != nil:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -51,6 +52,8 @@ type Target struct {
 	Templates template.Templates
 	// Images says what its AMIs are.
 	Images preflight.Images
+	// Bindings reads NodeClassBindings, from a cache if there is one.
+	Bindings client.Reader
 	// Clock tells for how long an environment has been changing.
 	Clock clock.PassiveClock
 
@@ -119,7 +122,7 @@ func (t *Target) readUses(ctx context.Context, environment *batch.ComputeEnviron
 		read, found := known[reference]
 		if !found {
 			var err error
-			if read.history, read.problem, err = template.Read(ctx, t.Templates, reference); err != nil {
+			if read.history, read.problem, err = template.Read(ctx, t.Templates, t.Bindings, reference); err != nil {
 				return nil, err
 			}
 			known[reference] = read

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/template"
@@ -45,9 +43,14 @@ func (u use) current() launch.Version {
 // update alone, so that nobody knows which version the instances have.
 func (u use) isNumbered() bool { return u.named.Version == strconv.FormatInt(u.current().Number, 10) }
 
-// isOurs tells whether instances are launched with a version that was made for the binding.
-func (u use) isOurs(binding types.UID) bool {
-	return u.isNumbered() && u.history.IsOurs(binding, u.current().Number)
+// isOurs tells whether instances are launched with a version that was made for the binding, or left to it.
+func (u use) isOurs(b *v1alpha1.NodeClassBinding) bool {
+	return u.isNumbered() && u.holds(b, u.current().Number)
+}
+
+// holds tells whether a version was made for the binding, or left to it.
+func (u use) holds(b *v1alpha1.NodeClassBinding, number int64) bool {
+	return u.history.IsOurs(b.UID, number) || u.history.IsLeftTo(b, deviceOf(b), number)
 }
 
 // want is what the binding wants of the version after the current one.
@@ -74,9 +77,9 @@ func (u use) with(b *v1alpha1.NodeClassBinding, root string, snapshot binding.Sn
 	if problem != nil || snapshot.ID == "" {
 		return change{}, problem
 	}
-	if own, found := u.ownersNewer(b.UID); found && !u.isAlready(step) {
+	if own, found := u.ownersNewer(b); found && !u.isAlready(step) {
 		// The owner left it to Batch to take the newest at each update, and this is one.
-		want.From, want.Was = own, u.history.WasCalled(b.UID, u.current().Number)
+		want.From, want.Was = own, u.history.WasCalled(b.UID, deviceOf(b), u.current().Number)
 		if step, problem = u.history.With(want, snapshot); problem != nil {
 			return change{}, problem
 		}
@@ -91,38 +94,38 @@ func (u use) isAlready(step template.Step) bool {
 
 // ownersNewer returns the version that a use of ours would stand for by its former name, if somebody made or chose that one
 // since.
-func (u use) ownersNewer(binding types.UID) (launch.Version, bool) {
+func (u use) ownersNewer(b *v1alpha1.NodeClassBinding) (launch.Version, bool) {
 	current := u.current()
-	if !u.isOurs(binding) {
+	if !u.isOurs(b) {
 		return launch.Version{}, false
 	}
-	origin, _ := u.history.Origin(binding, current.Number)
-	switch u.history.WasCalled(binding, current.Number) {
+	origin, _ := u.history.Origin(b.UID, deviceOf(b), current.Number)
+	switch u.history.WasCalled(b.UID, deviceOf(b), current.Number) {
 	case template.Latest:
 		for _, one := range slices.Backward(u.history.Versions) {
-			if !u.history.IsOurs(binding, one.Number) {
+			if !u.holds(b, one.Number) {
 				return one, one.Number > current.Number
 			}
 		}
 	case template.Default, "":
 		standard, found := u.history.Resolve(template.Default)
-		return standard, found && standard.Number != origin.Number && !u.history.IsOurs(binding, standard.Number)
+		return standard, found && standard.Number != origin.Number && !u.holds(b, standard.Number)
 	}
 	return launch.Version{}, false
 }
 
 // without plans the version that is as before the binding, by the name that it had before. What is not ours stays.
 func (u use) without(b *v1alpha1.NodeClassBinding) (change, *binding.Problem) {
-	if u.isOthers(b.UID) {
+	if u.isOthers(b) {
 		return change{named: u.named}, nil
 	}
 	current := u.current()
 	want := u.want(b, "", "")
-	was, afterwards := u.history.WasCalled(b.UID, current.Number), ""
+	was, afterwards := u.history.WasCalled(b.UID, deviceOf(b), current.Number), ""
 	if was == "" || was == template.Latest || was == template.Default {
 		means, _ := u.history.Resolve(was)
 		switch {
-		case !u.history.IsOurs(b.UID, means.Number): // it is the owner's own again
+		case !u.holds(b, means.Number): // it is the owner's own again
 			named := u.named
 			named.Version = was
 			return change{named: named}, nil
@@ -135,8 +138,12 @@ func (u use) without(b *v1alpha1.NodeClassBinding) (change, *binding.Problem) {
 }
 
 // isOthers tells whether nothing of the use is the binding's, or nothing is left that could be.
-func (u use) isOthers(binding types.UID) bool {
-	return u.problem != nil || !u.history.IsOurs(binding, u.current().Number)
+func (u use) isOthers(b *v1alpha1.NodeClassBinding) bool {
+	return u.problem != nil || !u.holds(b, u.current().Number)
+}
+
+func deviceOf(b *v1alpha1.NodeClassBinding) string {
+	return b.Spec.Target.BatchComputeEnvironment.Device.Name
 }
 
 // changes tells whether the environment has to be updated for it.

@@ -80,7 +80,7 @@ func (o *observation) changeDefault(b *v1alpha1.NodeClassBinding, w *change) {
 	if w.setsDefault = o.carries(b, standard.Number); !w.setsDefault {
 		return
 	}
-	former, numbered := launch.Specification{Version: o.history.WasCalled(b.UID, standard.Number)}.Number()
+	former, numbered := launch.Specification{Version: o.history.WasCalled(b.UID, b.Spec.Target.LaunchTemplate.Device.Name, standard.Number)}.Number()
 	was, exists := o.history.Resolve(strconv.FormatInt(former, 10))
 	if numbered && exists && !o.carries(b, was.Number) {
 		w.defaultTo = was.Number

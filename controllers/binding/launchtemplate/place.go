@@ -173,7 +173,7 @@ func (o *observation) apart(b *v1alpha1.NodeClassBinding, places []place) *bindi
 	var origin int64
 	for i := range places {
 		one := &places[i]
-		from, found := o.history.Origin(b.UID, one.launching)
+		from, found := o.history.Origin(b.UID, b.Spec.Target.LaunchTemplate.Device.Name, one.launching)
 		switch {
 		case !one.consumes || !found:
 		case first == nil:
@@ -203,11 +203,8 @@ func (o *observation) former(b *v1alpha1.NodeClassBinding, consumer place) strin
 	if !b.Spec.Target.LaunchTemplate.SetDefault {
 		return consumer.called
 	}
-	standard, found := o.history.Resolve(template.Default)
-	if found && o.history.IsOurs(b.UID, standard.Number) {
-		return o.history.WasCalled(b.UID, standard.Number)
-	}
-	return strconv.FormatInt(standard.Number, 10)
+	standard, _ := o.history.Resolve(template.Default)
+	return cmp.Or(o.history.WasCalled(b.UID, b.Spec.Target.LaunchTemplate.Device.Name, standard.Number), strconv.FormatInt(standard.Number, 10))
 }
 
 func stalled(reason, format string, args ...any) *binding.Problem {

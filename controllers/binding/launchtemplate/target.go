@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/preflight"
@@ -59,6 +61,8 @@ type Target struct {
 	Scaling   Scaling
 	// Images says what AMIs of the templates are.
 	Images preflight.Images
+	// Bindings reads NodeClassBindings, from a cache if there is one.
+	Bindings client.Reader
 }
 
 const (
@@ -114,7 +118,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	err := t.readGroups(ctx, b, o)
 	if err == nil {
 		// After the groups: a version that is published meanwhile is found.
-		o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: spec.ID, Name: spec.Name})
+		o.history, o.problem, err = template.Read(ctx, t.Templates, t.Bindings, launch.Reference{ID: spec.ID, Name: spec.Name})
 	}
 	if err == nil && o.problem == nil {
 		o.named, err = t.Groups.NamedNumbers(ctx, o.history.Template.ID, o.history.Template.Name)

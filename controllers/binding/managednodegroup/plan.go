@@ -64,9 +64,10 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	return plan
 }
 
-// hasWritten tells whether the template has a version that was made for the binding.
+// hasWritten tells whether the template has a version that was made for the binding, or the group is on one that was left to
+// it.
 func (o *observation) hasWritten(b *v1alpha1.NodeClassBinding) bool {
-	return slices.ContainsFunc(o.history.Versions, func(one launch.Version) bool { return o.history.IsOurs(b.UID, one.Number) })
+	return o.history.IsLeftTo(b, deviceOf(b).Name, o.current().Number) || slices.ContainsFunc(o.history.Versions, func(one launch.Version) bool { return o.history.IsOurs(b.UID, one.Number) })
 }
 
 // planRestore plans a version in which the device is what it was. The version that the group was on is never gone back to:

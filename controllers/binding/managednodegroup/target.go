@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	"github.com/larder-dev/larder/controllers/binding/preflight"
@@ -50,6 +52,8 @@ type Target struct {
 	Templates template.Templates
 	// Images says what AMIs of the launch templates are.
 	Images preflight.Images
+	// Bindings reads NodeClassBindings, from a cache if there is one.
+	Bindings client.Reader
 }
 
 // observation is a node group, what was asked of EKS for it, and its launch template. It implements binding.Observation.
@@ -89,7 +93,7 @@ func (t *Target) Observe(ctx context.Context, b *v1alpha1.NodeClassBinding, _ bi
 	}
 	o := &observation{group: group, updates: updates, problem: unusable(group)}
 	if o.problem == nil {
-		o.history, o.problem, err = template.Read(ctx, t.Templates, launch.Reference{ID: group.Template.ID})
+		o.history, o.problem, err = template.Read(ctx, t.Templates, t.Bindings, launch.Reference{ID: group.Template.ID})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the launch template of node group %s of EKS cluster %s: %w", group.Name, group.Cluster, err)

@@ -48,7 +48,7 @@ func newEC2Template(t *testing.T) *ec2Template {
 
 func (e *ec2Template) read() template.History {
 	e.Helper()
-	history, problem, err := template.Read(e.Context(), e.client, launch.Reference{ID: e.id})
+	history, problem, err := template.Read(e.Context(), e.client, template.Nobody{}, launch.Reference{ID: e.id})
 	if problem != nil || err != nil {
 		e.Fatal(problem, err)
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // formerly returns the record that a version made from this one has to carry, but for its snapshot. What the device was
-// before is known of a version that was made for the binding, and of one that somebody made from such a one.
+// before is known of a version that was made for the binding or left to it, and of one that somebody made from such a one.
 func (h History) formerly(want Want, from launch.Version) record {
 	known := record{binding: want.Binding, source: from.Number, origin: from.Number, was: want.Was, device: want.Device.Name}
-	ours, found := ancestor(h.madeFor(want.Binding), want.Device.Name, from)
+	ours, found := ancestor(h.madeForOrLeftTo(want.Binding, want.Device.Name), want.Device.Name, from)
 	switch {
 	case !found:
 		known.former = volumeOf(find(from.Devices, want.Device.Name))
@@ -53,6 +53,17 @@ func (h History) madeFor(binding types.UID) []ofLarder {
 		}
 	}
 	return ours
+}
+
+// madeForOrLeftTo returns also the versions that a binding takes over.
+func (h History) madeForOrLeftTo(binding types.UID, device string) []ofLarder {
+	var known []ofLarder
+	for _, one := range h.Versions {
+		if record, found := recordIn(one); found && (record.binding == binding || h.isLeft(record, device)) {
+			known = append(known, ofLarder{one, record})
+		}
+	}
+	return known
 }
 
 // ancestor returns which of these says what the device of a version was before: the version itself, or the last one that

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -46,10 +47,12 @@ type History struct {
 	Template launch.Template
 	// Versions are all of them, in the order of their numbers.
 	Versions []launch.Version
+	// Bindings are the names of this cluster's bindings by their UIDs: a version that was made for any other is left behind.
+	Bindings map[types.UID]string
 }
 
-// Read reads a launch template. The problem is TargetUnreadable or LaunchTemplateNotFound; an error is for trying again.
-func Read(ctx context.Context, from Templates, of launch.Reference) (History, *binding.Problem, error) {
+// Read reads a launch template, and from the reader which bindings there are. The problem is TargetUnreadable or LaunchTemplateNotFound; an error is for trying again.
+func Read(ctx context.Context, from Templates, reader client.Reader, of launch.Reference) (History, *binding.Problem, error) {
 	template, err := from.Template(ctx, of)
 	if err != nil {
 		return unread(of, err)
@@ -58,7 +61,8 @@ func Read(ctx context.Context, from Templates, of launch.Reference) (History, *b
 	if err != nil {
 		return unread(of, err)
 	}
-	return History{Template: template, Versions: versions}, nil, nil
+	bindings, err := readBindings(ctx, reader)
+	return History{Template: template, Versions: versions, Bindings: bindings}, nil, err
 }
 
 func unread(of launch.Reference, err error) (History, *binding.Problem, error) {
@@ -137,18 +141,19 @@ func (h History) IsOurs(binding types.UID, number int64) bool {
 	return binding != "" && h.OwnerOf(number) == binding
 }
 
-// Origin returns the last version that a version came from and that was not made for the binding: itself when it was not.
-// It is false when that version does not exist any more.
-func (h History) Origin(binding types.UID, number int64) (launch.Version, bool) {
-	if known, found := h.recordOf(number); found && known.binding == binding {
+// Origin returns the last version that a version came from and that was neither made for the binding nor left to it: itself
+// when it was not. It is false when that version does not exist any more.
+func (h History) Origin(binding types.UID, device string, number int64) (launch.Version, bool) {
+	if known, found := h.recordOf(number); found && (known.binding == binding || h.isLeft(known, device)) {
 		number = known.origin
 	}
 	return h.version(number)
 }
 
-// WasCalled returns what the consumer called the origin of a version that was made for the binding; empty for any other.
-func (h History) WasCalled(binding types.UID, number int64) string {
-	if known, found := h.recordOf(number); found && known.binding == binding {
+// WasCalled returns what the consumer called the origin of a version that was made for the binding or left to it; empty for
+// any other.
+func (h History) WasCalled(binding types.UID, device string, number int64) string {
+	if known, found := h.recordOf(number); found && (known.binding == binding || h.isLeft(known, device)) {
 		return known.was
 	}
 	return ""

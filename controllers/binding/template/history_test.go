@@ -33,10 +33,10 @@ func TestResolve(t *testing.T) {
 
 func TestWhatIsSaidOfOthersVersions(t *testing.T) {
 	h := newShelf([]launch.Device{data(from("snap-theirs"))}).Read()
-	if h.OwnerOf(1) != "" || h.IsOurs(uid, 1) || h.IsOurs("", 1) || h.WasCalled(uid, 1) != "" || h.IsOurs("", 9) || h.SnapshotOf(9, dataDevice) != "" {
+	if h.OwnerOf(1) != "" || h.IsOurs(uid, 1) || h.IsOurs("", 1) || h.WasCalled(uid, dataDevice, 1) != "" || h.IsOurs("", 9) || h.SnapshotOf(9, dataDevice) != "" {
 		t.Error("a person's version is said to be Larder's")
 	}
-	if origin, found := h.Origin(uid, 1); !found || origin.Number != 1 {
+	if origin, found := h.Origin(uid, dataDevice, 1); !found || origin.Number != 1 {
 		t.Errorf("its origin is %d, %v, want itself", origin.Number, found)
 	}
 	if h.SnapshotOf(1, dataDevice) != "snap-theirs" || h.SnapshotOf(1, "/dev/xvdz") != "" {
@@ -63,7 +63,7 @@ func TestReadProblems(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newShelf(nil)
 			s.fail = tc.err
-			_, problem, err := Read(t.Context(), stand{s}, launch.Reference{Name: "workers"})
+			_, problem, err := Read(t.Context(), stand{s}, Nobody{}, launch.Reference{Name: "workers"})
 			if tc.problem == "" {
 				if problem != nil || !errors.Is(err, tc.err) {
 					t.Errorf("%s: %v, %v", tc.reason, problem, err)
@@ -76,7 +76,7 @@ func TestReadProblems(t *testing.T) {
 		})
 	}
 	s := newShelf([]launch.Device{root()})
-	h, problem, err := Read(t.Context(), stand{s}, launch.Reference{ID: templateID})
+	h, problem, err := Read(t.Context(), stand{s}, Nobody{}, launch.Reference{ID: templateID})
 	if err != nil || problem != nil || h.Template.ID != templateID || len(h.Versions) != 1 {
 		t.Errorf("%+v, %v, %v", h, problem, err)
 	}

@@ -77,7 +77,7 @@ func (h History) Without(want Want) (Step, *binding.Problem) {
 	}
 	name := want.Device.Name
 	current := find(from.Devices, name)
-	if current == nil || current.EBS == nil || h.claimant(want, from) != "" {
+	if current == nil || current.EBS == nil || h.isOthers(want, from) {
 		return Step{Number: from.Number}, nil
 	}
 	known := h.formerly(want, from)
@@ -129,20 +129,28 @@ func (h History) refuse(want Want, from launch.Version) *binding.Problem {
 		return invalid(v1alpha1.ReasonDeviceInvalid, "%s of %s has no ebs, so it is no volume that a snapshot could fill: publish a version "+
 			"without it, or name another device", name, where)
 	case claimant != "":
-		return invalid(v1alpha1.ReasonDeviceClaimed, "%s of %s was written for the NodeClassBinding with the UID %s, maybe of another "+
-			"cluster: delete that one; if it is gone, publish a version with a description of your own", name, where, claimant)
+		return invalid(v1alpha1.ReasonDeviceClaimed, "%s of %s was written for NodeClassBinding %s: delete one of the two bindings, or "+
+			"give this one another device", name, where, claimant)
 	default:
 		return nil
 	}
 }
 
-// claimant returns the other binding that the device was written for; empty for none.
-func (h History) claimant(want Want, from launch.Version) types.UID {
+// claimant returns the name of the other binding that the device was written for, if that exists; empty for none.
+func (h History) claimant(want Want, from launch.Version) string {
 	known, found := recordIn(from)
 	if !found || known.binding == want.Binding || known.device != want.Device.Name || known.snapshotID == "" {
 		return ""
 	}
-	return known.binding
+	return h.Bindings[known.binding]
+}
+
+// isOthers tells whether the device is another binding's: one that exists, or one that left it with a snapshot that this one
+// never had.
+func (h History) isOthers(want Want, from launch.Version) bool {
+	known, found := recordIn(from)
+	left := found && known.binding != want.Binding && h.isLeft(known, want.Device.Name)
+	return h.claimant(want, from) != "" || left && !slices.Contains(want.MayName, known.snapshotID)
 }
 
 // step finds or plans the version that takes the place of from.

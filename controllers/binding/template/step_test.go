@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -46,10 +47,10 @@ func TestWithPublishesEveryDevice(t *testing.T) {
 				t.Errorf("%s: version %+v (-want +got):\n%s", tc.reason, made, diff)
 			}
 			h := s.Read()
-			if !h.IsOurs(uid, 2) || h.IsOurs(otherUID, 2) || h.IsOurs(uid, 1) || h.SnapshotOf(2, dataDevice) != "snap-1" || h.WasCalled(uid, 2) != Latest {
+			if !h.IsOurs(uid, 2) || h.IsOurs(otherUID, 2) || h.IsOurs(uid, 1) || h.SnapshotOf(2, dataDevice) != "snap-1" || h.WasCalled(uid, dataDevice, 2) != Latest {
 				t.Errorf("%q does not tell whose it is", made.Description)
 			}
-			if origin, found := h.Origin(uid, 2); !found || origin.Number != 1 {
+			if origin, found := h.Origin(uid, dataDevice, 2); !found || origin.Number != 1 {
 				t.Errorf("its origin is %d, %v", origin.Number, found)
 			}
 			back, problem := h.Without(s.want(2))
@@ -129,7 +130,7 @@ func TestANewSnapshotReplacesTheOldOne(t *testing.T) {
 		if size := s.version(number).Devices[1].EBS.SizeGiB; size != max(30, next.SizeGiB) {
 			t.Errorf("with %s it has %d GiB: the template's own 30 are what counts, not what Larder wrote before", next.ID, size)
 		}
-		if origin, _ := s.Read().Origin(uid, number); origin.Number != 1 || s.Read().WasCalled(uid, number) != Default {
+		if origin, _ := s.Read().Origin(uid, dataDevice, number); origin.Number != 1 || s.Read().WasCalled(uid, dataDevice, number) != Default {
 			t.Errorf("%q is of version %d", s.version(number).Description, origin.Number)
 		}
 	}
@@ -152,14 +153,15 @@ func TestWithRefusals(t *testing.T) {
 		"root":      {"a node whose root is a cache does not boot", []launch.Device{root()}, func(_ *shelf, want *Want) { want.RootDevice = dataDevice }, v1alpha1.ReasonDeviceInvalid, "/dev/xvdb is the root device of the nodes, which boot from it: name the data device in device.name, /dev/xvdb for Bottlerocket"},
 		"too small": {"EC2 makes no volume smaller than its snapshot", nil, func(_ *shelf, want *Want) { want.Device.VolumeSize = gib("7Gi") }, v1alpha1.ReasonVolumeSizeTooSmall, "device.volumeSize 7Gi is below the 8 GiB of snapshot snap-1, and EC2 makes no volume smaller than its snapshot: raise it to 8Gi or more, or leave it out"},
 		"gone":      {"nothing can be launched with it", nil, func(_ *shelf, want *Want) { want.From.Number = 7 }, v1alpha1.ReasonVersionNotFound, "version 7 of launch template lt-0123456789abcdef0 does not exist any more, and nothing can be launched with it: have the target launch with a version that exists"},
-		"claimed": {"two clusters may find the same template", []launch.Device{root()}, func(s *shelf, want *Want) {
+		"claimed": {"one binding may name a template by its id, and another by its name", []launch.Device{root()}, func(s *shelf, want *Want) {
+			s.Bindings = map[types.UID]string{uid: "ours", otherUID: "theirs"}
 			theirs := *want
 			theirs.Binding = otherUID
 			step, _ := s.Read().With(theirs, binding.Snapshot{ID: "snap-theirs"})
 			s.add(launch.Version{Devices: step.Publish.Devices, Description: step.Publish.Description})
 			want.From = s.version(2)
-		}, v1alpha1.ReasonDeviceClaimed, "/dev/xvdb of version 2 of launch template lt-0123456789abcdef0 was written for the NodeClassBinding with the UID " +
-			"11111111-2222-3333-4444-555555555555, maybe of another cluster: delete that one; if it is gone, publish a version with a description of your own"},
+		}, v1alpha1.ReasonDeviceClaimed, "/dev/xvdb of version 2 of launch template lt-0123456789abcdef0 was written for NodeClassBinding theirs: delete one " +
+			"of the two bindings, or give this one another device"},
 		"limit": {"AWS keeps so many", nil, func(s *shelf, _ *Want) {
 			for len(s.Versions) < 10000 {
 				s.add(launch.Version{})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
@@ -84,6 +85,12 @@ func TestWithoutLeavesAloneWhatIsNotLarders(t *testing.T) {
 	step, _ := s.Read().With(want, snapshot)
 	number := s.publish(t, step)
 	if step, problem := s.Read().Without(s.want(number)); problem != nil || step.Number != number {
+		t.Errorf("what a binding left that this one never took over: %+v, %v", step, problem)
+	}
+	s.Bindings = map[types.UID]string{otherUID: "theirs"}
+	taken := s.want(number)
+	taken.MayName = []string{snapshot.ID}
+	if step, problem := s.Read().Without(taken); problem != nil || step.Number != number {
 		t.Errorf("another binding's: %+v, %v", step, problem)
 	}
 }
@@ -127,7 +134,7 @@ func TestDeletedVersions(t *testing.T) {
 	}
 	t.Run("the origin", func(t *testing.T) {
 		s, made := deleted(2)
-		if _, found := s.Read().Origin(uid, made); found {
+		if _, found := s.Read().Origin(uid, dataDevice, made); found {
 			t.Error("the origin is found")
 		}
 		step, problem := s.Read().Without(s.want(made))

@@ -50,7 +50,7 @@ func (s *shelf) add(version launch.Version) int64 {
 }
 
 func (s *shelf) Read() History {
-	return History{Template: s.Template, Versions: slices.Clone(s.Versions)}
+	return History{Template: s.Template, Versions: slices.Clone(s.Versions), Bindings: s.Bindings}
 }
 
 func (s *shelf) version(number int64) launch.Version {
