@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,8 +28,6 @@ type Options struct {
 	AWS fakeaws.Options
 	// Plane is a real API server, which the operator reaches with the generated roles; nil for one in memory.
 	Plane *controlplane.ControlPlane
-	// Kinds are those that the API server in memory knows beside Kubernetes' own and Larder's, with their scopes.
-	Kinds map[schema.GroupVersionKind]meta.RESTScope
 	// Targets are wired as the operator does it, anew for each of its lives.
 	Targets func(Process) binding.Targets
 }
@@ -83,16 +81,14 @@ func (w *World) inMemory() client.WithWatch {
 	scheme, mapper := controlplane.Scheme(), meta.NewDefaultRESTMapper(nil)
 	for kind := range scheme.AllKnownTypes() {
 		scope := meta.RESTScopeNamespace
-		if kind.Group == v1alpha1.GroupVersion.Group || slices.Contains([]string{"Node", "Namespace", "PersistentVolume"}, kind.Kind) {
+		if kind.Group == v1alpha1.GroupVersion.Group || slices.Contains([]string{"Node", "Namespace", "PersistentVolume", "VolumeSnapshotContent"}, kind.Kind) {
 			scope = meta.RESTScopeRoot
 		}
 		mapper.Add(kind, scope)
 	}
-	for kind, scope := range w.options.Kinds {
-		mapper.Add(kind, scope)
-	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithReturnManagedFields().
-		WithStatusSubresource(&v1alpha1.NodeClassBinding{}, &v1alpha1.ImageCacheSnapshot{}).Build()
+		WithStatusSubresource(&v1alpha1.NodeClassBinding{}, &v1alpha1.ImageCacheSnapshot{}, &snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}).
+		Build()
 }
 
 // Must ends the test at an error.
