@@ -2,12 +2,15 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -78,7 +81,9 @@ func New(t testing.TB, options Options) *World {
 }
 
 func (w *World) inMemory() client.WithWatch {
-	scheme, mapper := controlplane.Scheme(), meta.NewDefaultRESTMapper(nil)
+	// Not all of Kubernetes: each world is prepared for every kind that it knows.
+	scheme, mapper := runtime.NewScheme(), meta.NewDefaultRESTMapper(nil)
+	w.Must(errors.Join(corev1.AddToScheme(scheme), snapshotv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
 	for kind := range scheme.AllKnownTypes() {
 		scope := meta.RESTScopeNamespace
 		if kind.Group == v1alpha1.GroupVersion.Group || slices.Contains([]string{"Node", "Namespace", "PersistentVolume", "VolumeSnapshotContent"}, kind.Kind) {
