@@ -43,6 +43,22 @@ func TestAnUpdateTakesItsTime(t *testing.T) {
 	}
 }
 
+// TestADeniedWriteIsNotRepeatedAtOnce has AWS refuse a write: a person has to allow it, which takes more than seconds.
+func TestADeniedWriteIsNotRepeatedAtOnce(t *testing.T) {
+	p := newPlant(t)
+	p.denied = &binding.Problem{Reason: v1alpha1.ReasonWriteDenied, Message: "AWS refuses it", Stalled: true, RetryAfter: 5 * time.Minute}
+	for range 2 {
+		b := p.after(time.Minute)
+		expect(t, "denied", b, map[string]string{"Applied": "False WriteDenied", "Stalled": "True WriteDenied"})
+		if p.next != p.denied.RetryAfter {
+			t.Errorf("it is tried again after %s, want %s", p.next, p.denied.RetryAfter)
+		}
+	}
+	p.denied = nil
+	p.after(p.next)
+	p.expectAsked("once it is allowed", "snap-1")
+}
+
 // TestNothingIsWrittenMeanwhile has a newer snapshot come, and a person ask for it, while an update is under way.
 func TestNothingIsWrittenMeanwhile(t *testing.T) {
 	for name, other := range map[string]string{"ours": "", "somebody else's": "arn:aws:iam::111122223333:user/ann"} {

@@ -39,6 +39,8 @@ type plant struct {
 	// asked is what Larder asked for, in order; lost is answered once after that was done.
 	asked []string
 	lost  error
+	// denied is what each request is answered with that the platform does not take; nil while it takes them.
+	denied *binding.Problem
 }
 
 const updateTime = time.Hour
@@ -69,6 +71,9 @@ func (u unwatched) Observe(context.Context, *v1alpha1.NodeClassBinding, binding.
 
 func (u unwatched) Act(_ context.Context, write binding.Write) error {
 	p := u.plant
+	if p.denied != nil {
+		return p.denied
+	}
 	if p.working() {
 		p.Fatalf("%s is asked for while %+v is under way", write, p.last)
 	}

@@ -156,7 +156,7 @@ func conclude(ctx context.Context, before, binding *v1alpha1.NodeClassBinding, d
 	}
 	next := d.retryAfter()
 	_, watches := kind.(Watcher)
-	if d.write != nil && !watches {
+	if d.write != nil && !d.failed && !watches {
 		next = soonest(next, lookAgain) // for what the platform makes of it
 	}
 	if problem := d.foremost(); problem != nil && problem.Stalled {

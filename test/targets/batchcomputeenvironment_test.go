@@ -24,7 +24,7 @@ import (
 )
 
 // replacing is how long Batch takes to replace all instances.
-const replacing = 20 * time.Minute
+const replacing = 3 * time.Minute
 
 func batchOptions() Options {
 	return Options{

@@ -85,18 +85,21 @@ func volumeSnapshots(t testing.TB, plane *controlplane.ControlPlane) *storage {
 	return onStorage(New(t, storageOptions(plane)))
 }
 
+// storageOptions are for a real API server; without one, for one in memory.
 func storageOptions(plane *controlplane.ControlPlane) Options {
 	return Options{Plane: plane, Targets: func(p Process) binding.Targets {
 		return binding.Targets{&volumesnapshot.Target{Client: p.Client, Reader: p.Client}}
 	}}
 }
 
-// onStorage moves the world's clock close to the API server's, which stamps objects by its own.
+// onStorage moves the world's clock close to that of a real API server, which stamps objects by its own.
 func onStorage(w *World) *storage {
 	w.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "models-"}}
 	w.Create(namespace)
-	w.Clock.SetTime(time.Now().Add(time.Minute).Truncate(time.Second))
+	if w.options.Plane != nil {
+		w.Clock.SetTime(time.Now().Add(time.Minute).Truncate(time.Second))
+	}
 	return &storage{World: w, namespace: namespace.Name, broken: map[string]string{}}
 }
 

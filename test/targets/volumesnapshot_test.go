@@ -305,11 +305,10 @@ func TestVolumeSnapshotTakenBack(t *testing.T) {
 	s.Expect("when asked", s.settle(name), map[string]string{"Ready": "True Ready"})
 }
 
-// TestEveryCrashOfAVolumeSnapshot: bind, renew, fail, go back and delete, with an operator that ends at each change.
+// TestEveryCrashOfAVolumeSnapshot: bind, renew, fail, go back and delete, with an operator that ends at each change. The same
+// story is told on a real API server in TestVolumeSnapshotWithTheRealController.
 func TestEveryCrashOfAVolumeSnapshot(t *testing.T) {
-	plane := controlplane.StartWithoutKarpenter(t)
-	plane.InstallVolumeSnapshots(t)
-	EveryCrash(t, storageOptions(plane), func(w *World) {
+	EveryCrash(t, storageOptions(nil), func(w *World) {
 		s := onStorage(w)
 		s.Renew(v1alpha1.FormatFiles)
 		name := s.bind()

@@ -2,13 +2,16 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/smithy-go/middleware"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,8 +32,6 @@ type Options struct {
 	AWS fakeaws.Options
 	// Plane is a real API server, which the operator reaches with the generated roles; nil for one in memory.
 	Plane *controlplane.ControlPlane
-	// Kinds are those that the API server in memory knows beside Kubernetes' own and Larder's, with their scopes.
-	Kinds map[schema.GroupVersionKind]meta.RESTScope
 	// Middleware is added to all clients of AWS that the operator has; nil for none.
 	Middleware func(*middleware.Stack) error
 	// Targets are wired as the operator does it, anew for each of its lives.
@@ -83,19 +84,19 @@ func New(t testing.TB, options Options) *World {
 }
 
 func (w *World) inMemory() client.WithWatch {
-	scheme, mapper := controlplane.Scheme(), meta.NewDefaultRESTMapper(nil)
+	// Not all of Kubernetes: each world is prepared for every kind that it knows.
+	scheme, mapper := runtime.NewScheme(), meta.NewDefaultRESTMapper(nil)
+	w.Must(errors.Join(corev1.AddToScheme(scheme), snapshotv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
 	for kind := range scheme.AllKnownTypes() {
 		scope := meta.RESTScopeNamespace
-		if kind.Group == v1alpha1.GroupVersion.Group || slices.Contains([]string{"Node", "Namespace", "PersistentVolume"}, kind.Kind) {
+		if kind.Group == v1alpha1.GroupVersion.Group || slices.Contains([]string{"Node", "Namespace", "PersistentVolume", "VolumeSnapshotContent"}, kind.Kind) {
 			scope = meta.RESTScopeRoot
 		}
 		mapper.Add(kind, scope)
 	}
-	for kind, scope := range w.options.Kinds {
-		mapper.Add(kind, scope)
-	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithReturnManagedFields().
-		WithStatusSubresource(&v1alpha1.NodeClassBinding{}, &v1alpha1.ImageCacheSnapshot{}).Build()
+		WithStatusSubresource(&v1alpha1.NodeClassBinding{}, &v1alpha1.ImageCacheSnapshot{}, &snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}).
+		Build()
 }
 
 // Must ends the test at an error.
