@@ -33,6 +33,10 @@ demo-refresh: ## Push images under the same tag, and see new revisions come and 
 demo-karpenter: ## Bind a pool with nodes: preview, rollout, rollback, a GitOps rival, derive, deletion. KEEP=1 leaves it up.
 	hack/demo.sh -karpenter
 
+.PHONY: demo-targets
+demo-targets: ## Bind a node group, launch templates, Batch, ECS and pod volumes: renewal, rollback, deletion. KEEP=1 leaves it up.
+	hack/demo.sh -targets
+
 ##@ Develop
 
 .PHONY: build

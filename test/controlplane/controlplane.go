@@ -94,6 +94,18 @@ func Run() (*ControlPlane, error) {
 	return running, nil
 }
 
+// RunWithVolumeSnapshots is Run with the kinds of the CSI snapshot controller as well.
+func RunWithVolumeSnapshots() (*ControlPlane, error) {
+	running, err := Run()
+	if err != nil {
+		return nil, err
+	}
+	if err := running.installVolumeSnapshots(); err != nil {
+		return nil, errors.Join(err, running.Stop())
+	}
+	return running, nil
+}
+
 func run() (*ControlPlane, error) {
 	if os.Getenv(assetsVariable) == "" {
 		return nil, fmt.Errorf("%s is not set, so there is no kube-apiserver to test against: run %s", assetsVariable, assetsCommand)

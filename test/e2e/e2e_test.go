@@ -97,11 +97,16 @@ type world struct {
 
 func newWorld(t *testing.T, aws fakeaws.Options, flags ...string) *world {
 	t.Helper()
+	return newWorldOf(t, e2e.Options{AWS: aws}, flags...)
+}
+
+func newWorldOf(t *testing.T, options e2e.Options, flags ...string) *world {
+	t.Helper()
 	w := &world{t: t, gate: &gate{}, flags: flags}
 	dir := t.TempDir()
 	var err error
-	aws.OnCall = w.gate.onCall
-	w.Stack, err = e2e.Start(t.Context(), dir, e2e.Options{AWS: aws})
+	options.AWS.OnCall = w.gate.onCall
+	w.Stack, err = e2e.Start(t.Context(), dir, options)
 	t.Cleanup(func() {
 		if err := w.Close(); err != nil {
 			t.Error(err)

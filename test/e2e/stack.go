@@ -42,12 +42,16 @@ type Stack struct {
 
 	root   string
 	closed bool
+	// snapshots is the CSI snapshot controller; nil unless it was asked for.
+	snapshots *snapshotController
 }
 
 // Options are the moods of the parts.
 type Options struct {
 	AWS      fakeaws.Options
 	Registry registry.Options
+	// VolumeSnapshots adds the kinds of the CSI snapshot controller, and the real controller as a process of its own.
+	VolumeSnapshots bool
 }
 
 // Start starts the parts and installs Larder with kubectl, as its README says. Close it, also after an error.
@@ -70,7 +74,11 @@ func Start(ctx context.Context, dir string, options Options) (*Stack, error) {
 		}
 		s.Images = append(s.Images, reference)
 	}
-	if s.ControlPlane, err = controlplane.Run(); err != nil {
+	run := controlplane.Run
+	if options.VolumeSnapshots {
+		run = controlplane.RunWithVolumeSnapshots
+	}
+	if s.ControlPlane, err = run(); err != nil {
 		return s, err
 	}
 	if err := os.WriteFile(s.Kubeconfig, s.AdminKubeconfig(), 0o600); err != nil {
@@ -82,7 +90,10 @@ func Start(ctx context.Context, dir string, options Options) (*Stack, error) {
 	if _, err := s.Kubectl(ctx, "apply", "-k", filepath.Join(s.root, "config", "default")); err != nil {
 		return s, err
 	}
-	return s, nil
+	if options.VolumeSnapshots {
+		s.snapshots, err = s.startSnapshotController(ctx)
+	}
+	return s, err
 }
 
 // Close ends every part that was started.
@@ -92,6 +103,9 @@ func (s *Stack) Close() error {
 	}
 	s.closed = true
 	var errs []error
+	if s.snapshots != nil {
+		errs = append(errs, s.snapshots.stop())
+	}
 	if s.ControlPlane != nil {
 		errs = append(errs, s.Stop())
 	}

@@ -1,7 +1,7 @@
 // Command demo shows Larder's main job on this machine: two objects are applied, an EBS snapshot that holds
 // real images comes into being, and an EC2NodeClass boots from it. With -refresh it shows what becomes of them when
-// images are pushed, with -karpenter what a binding does on a pool with nodes. AWS is a double, and Karpenter's controller
-// is played.
+// images are pushed, with -karpenter what a binding does on a pool with nodes, and with -targets what bindings do to all
+// else that launches from snapshots. AWS is a double, and Karpenter's controller and the CSI driver are played.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 
 	"github.com/larder-dev/larder/test/e2e"
 	"github.com/larder-dev/larder/test/e2e/story"
+	"github.com/larder-dev/larder/test/e2e/targets"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
 
@@ -29,17 +30,22 @@ func main() {
 	keep := flag.Bool("keep", false, "leave everything up until interrupted")
 	refresh := flag.Bool("refresh", false, "show how the snapshot follows a tag")
 	karpenter := flag.Bool("karpenter", false, "show what a binding does on a pool with nodes")
+	others := flag.Bool("targets", false, "show what bindings do to node groups, launch templates, Batch, ECS and volumes of pods")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // the operator has a log of its own
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	show, flags := (*demo).show, []string(nil)
+	shown := showing{show: (*demo).show, stack: func(dir string) e2e.Options {
+		return e2e.Options{AWS: fakeaws.Options{PendingFor: 3 * time.Second, Dir: dir}}
+	}}
 	switch {
 	case *refresh:
-		show = (*demo).showRefresh
+		shown.show = (*demo).showRefresh
 	case *karpenter:
-		show, flags = (*demo).showKarpenter, story.Flags()
+		shown.show, shown.flags = (*demo).showKarpenter, story.Flags()
+	case *others:
+		shown.show, shown.stack = (*demo).showTargets, targets.Options
 	}
-	err := run(ctx, *keep, show, flags)
+	err := run(ctx, *keep, shown)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -47,8 +53,14 @@ func main() {
 	}
 }
 
-// run shows something with an operator that has further flags.
-func run(ctx context.Context, keep bool, show func(*demo) error, flags []string) (err error) {
+// showing is what to show, on a stack whose files are in a folder, and with which further flags of the operator.
+type showing struct {
+	show  func(*demo) error
+	stack func(dir string) e2e.Options
+	flags []string
+}
+
+func run(ctx context.Context, keep bool, shown showing) (err error) {
 	dir, err := os.MkdirTemp("", "larder-demo-")
 	if err != nil {
 		return err
@@ -57,7 +69,7 @@ func run(ctx context.Context, keep bool, show func(*demo) error, flags []string)
 
 	narrator := e2e.Narrator{Out: os.Stdout}
 	narrator.Say("Starting a kube-apiserver with Karpenter's CRDs, a registry with images and an AWS double on loopback,\nand installing Larder from config/default.")
-	stack, err := e2e.Start(ctx, dir, e2e.Options{AWS: fakeaws.Options{PendingFor: 3 * time.Second, Dir: dir}})
+	stack, err := e2e.Start(ctx, dir, shown.stack(dir))
 	defer func() { err = errors.Join(err, stack.Close()) }()
 	if err != nil {
 		return err
@@ -67,21 +79,21 @@ func run(ctx context.Context, keep bool, show func(*demo) error, flags []string)
 		return err
 	}
 	defer operatorLog.Close()
-	operator, err := stack.StartOperator(ctx, operatorLog, flags...)
+	operator, err := stack.StartOperator(ctx, operatorLog, shown.flags...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, operator.Stop()) }()
 
-	showing, cancel := context.WithCancelCause(ctx)
+	until, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
 		<-operator.Exited
 		cancel(errors.New("the operator ended"))
 	}()
 	narrator.Stack = stack
-	d := &demo{Narrator: narrator, ctx: showing, dir: dir}
-	if err := show(d); err != nil {
+	d := &demo{Narrator: narrator, ctx: until, dir: dir}
+	if err := shown.show(d); err != nil {
 		return fmt.Errorf("%w\nthe operator's log ends with:\n%s", err, lastLines(operatorLog.Name()))
 	}
 	if keep {
@@ -140,6 +152,16 @@ func (d *demo) show() error {
 func (d *demo) showKarpenter() error {
 	told := story.New(d.Narrator, d.dir)
 	for _, chapter := range story.Chapters() {
+		if err := chapter.Tell(told, d.ctx); err != nil {
+			return fmt.Errorf("%s: %w", chapter.Name, err)
+		}
+	}
+	return nil
+}
+
+func (d *demo) showTargets() error {
+	told := targets.New(d.Narrator, d.dir)
+	for _, chapter := range targets.Chapters() {
 		if err := chapter.Tell(told, d.ctx); err != nil {
 			return fmt.Errorf("%s: %w", chapter.Name, err)
 		}

@@ -69,7 +69,7 @@ func (s *Story) end(ctx context.Context) error {
 
 func (s *Story) untilGone(ctx context.Context, binding string) error {
 	return s.until(ctx, fmt.Sprintf("NodeClassBinding %s is gone", binding), patience, func() (bool, error) {
-		_, err := s.binding(ctx, binding)
+		_, err := s.Stack.Binding(ctx, binding)
 		return apierrors.IsNotFound(err), ignoreNotFound(err)
 	})
 }

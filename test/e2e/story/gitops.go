@@ -28,20 +28,20 @@ func (s *Story) fight(ctx context.Context) error {
 	}
 	for round := 1; ; round++ {
 		if round > mostRounds {
-			return fmt.Errorf("not seen: Larder stops after %d rounds with %s; the bindings are: %s", mostRounds, argo, s.allBindings(ctx))
+			return fmt.Errorf("not seen: Larder stops after %d rounds with %s; the bindings are: %s", mostRounds, argo, s.Stack.AllBindings(ctx))
 		}
 		if err := s.sync(ctx, path); err != nil {
 			return err
 		}
 		stopped := false
 		if err := s.until(ctx, "the snapshot is back, or Larder has stopped", patience, func() (bool, error) {
-			b, err := s.binding(ctx, e2e.BindingName)
+			b, err := s.Stack.Binding(ctx, e2e.BindingName)
 			if err != nil {
 				return false, err
 			}
-			stopped = says(b, v1alpha1.ConditionStalled, v1alpha1.ReasonRivalWriter)
+			stopped = e2e.Says(b, v1alpha1.ConditionStalled, v1alpha1.ReasonRivalWriter)
 			boots, err := s.bootsFrom(ctx, e2e.ClassName)
-			return stopped || boots == b.Status.AppliedSnapshotID && isReady(b), err
+			return stopped || boots == b.Status.AppliedSnapshotID && e2e.IsReady(b), err
 		}); err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (s *Story) fight(ctx context.Context) error {
 		}
 		fmt.Fprintf(s.Out, "Larder wrote it again (round %d)\n", round)
 	}
-	b, err := s.binding(ctx, e2e.BindingName)
+	b, err := s.Stack.Binding(ctx, e2e.BindingName)
 	if err != nil {
 		return err
 	}
@@ -72,10 +72,10 @@ func (s *Story) peace(ctx context.Context) error {
 	if err := s.askNow(ctx, e2e.BindingName); err != nil {
 		return err
 	}
-	if err := s.untilBinding(ctx, e2e.BindingName, "written again", patience, isReady); err != nil {
+	if err := s.untilBinding(ctx, e2e.BindingName, "written again", patience, e2e.IsReady); err != nil {
 		return err
 	}
-	applied, err := s.binding(ctx, e2e.BindingName)
+	applied, err := s.Stack.Binding(ctx, e2e.BindingName)
 	if err != nil {
 		return err
 	}
@@ -83,14 +83,14 @@ func (s *Story) peace(ctx context.Context) error {
 		if err := s.syncLiveList(ctx); err != nil {
 			return err
 		}
-		if err := s.untilBinding(ctx, e2e.BindingName, "Ready beside Argo CD", patience, isReady); err != nil {
+		if err := s.untilBinding(ctx, e2e.BindingName, "Ready beside Argo CD", patience, e2e.IsReady); err != nil {
 			return err
 		}
 		if err := s.expectBoots(ctx, e2e.ClassName, applied.Status.AppliedSnapshotID); err != nil {
 			return err
 		}
 	}
-	b, err := s.binding(ctx, e2e.BindingName)
+	b, err := s.Stack.Binding(ctx, e2e.BindingName)
 	if err != nil {
 		return err
 	}

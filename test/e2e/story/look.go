@@ -2,12 +2,10 @@ package story
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,67 +23,20 @@ const (
 
 // until lets Karpenter look at the cluster again and again until something holds.
 func (s *Story) until(ctx context.Context, what string, patience time.Duration, holds func() (bool, error)) error {
-	const glance = 200 * time.Millisecond
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	ticker := time.NewTicker(glance)
-	defer ticker.Stop()
-	for {
+	return s.Stack.Until(ctx, what, patience, func() (bool, error) {
 		if err := s.karpenter.Settle(ctx); err != nil {
-			return err
+			return false, err
 		}
-		if done, err := holds(); err != nil || done {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not seen: %s: %w", what, context.Cause(ctx))
-		case <-deadline.C:
-			return fmt.Errorf("not seen within %s: %s; the bindings are: %s", patience, what, s.allBindings(ctx))
-		case <-ticker.C:
-		}
-	}
+		return holds()
+	})
 }
 
 // untilBinding waits for what a binding says.
 func (s *Story) untilBinding(ctx context.Context, name, what string, patience time.Duration, says func(*v1alpha1.NodeClassBinding) bool) error {
 	return s.until(ctx, fmt.Sprintf("NodeClassBinding %s: %s", name, what), patience, func() (bool, error) {
-		found, err := s.binding(ctx, name)
+		found, err := s.Stack.Binding(ctx, name)
 		return err == nil && says(found), err
 	})
-}
-
-func (s *Story) binding(ctx context.Context, name string) (*v1alpha1.NodeClassBinding, error) {
-	found := &v1alpha1.NodeClassBinding{}
-	if err := s.Stack.Admin.Get(ctx, client.ObjectKey{Name: name}, found); err != nil {
-		return nil, fmt.Errorf("reading NodeClassBinding %s: %w", name, err)
-	}
-	return found, nil
-}
-
-// says tells whether a condition has a reason, at the newest generation.
-func says(b *v1alpha1.NodeClassBinding, condition, reason string) bool {
-	found := meta.FindStatusCondition(b.Status.Conditions, condition)
-	return found != nil && found.Reason == reason && found.ObservedGeneration == b.Generation
-}
-
-func isReady(b *v1alpha1.NodeClassBinding) bool {
-	return meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionReady) && b.Status.ObservedGeneration == b.Generation
-}
-
-func (s *Story) allBindings(ctx context.Context) string {
-	list := &v1alpha1.NodeClassBindingList{}
-	if err := s.Stack.Admin.List(context.WithoutCancel(ctx), list); err != nil {
-		return err.Error()
-	}
-	for i := range list.Items {
-		list.Items[i].ManagedFields = nil
-	}
-	encoded, err := json.Marshal(list.Items)
-	if err != nil {
-		return err.Error()
-	}
-	return string(encoded)
 }
 
 func (s *Story) class(ctx context.Context, name string) (*unstructured.Unstructured, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
+	"github.com/larder-dev/larder/test/e2e"
 	"github.com/larder-dev/larder/test/fakeaws"
 	"github.com/larder-dev/larder/test/karpenter"
 )
@@ -32,7 +33,7 @@ func (s *Story) derive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.untilBinding(ctx, gitClass, "Ready with a class of its own", patience, isReady); err != nil {
+	if err := s.untilBinding(ctx, gitClass, "Ready with a class of its own", patience, e2e.IsReady); err != nil {
 		return err
 	}
 	if err := errors.Join(s.expectSpec(ctx, gitClass, before), s.expectBoots(ctx, derivedClass, s.first),
@@ -67,12 +68,12 @@ func (s *Story) foreign(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, foreignClass, "Ready with the platform's snapshot", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return isReady(b) && b.Status.AppliedSnapshotID == published
+		return e2e.IsReady(b) && b.Status.AppliedSnapshotID == published
 	}); err != nil {
 		return err
 	}
 	if err := s.untilBinding(ctx, strangeClass, "refused for its owner", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return says(b, v1alpha1.ConditionSnapshotAvailable, v1alpha1.ReasonOwnerNotAllowed)
+		return e2e.Says(b, v1alpha1.ConditionSnapshotAvailable, v1alpha1.ReasonOwnerNotAllowed)
 	}); err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (s *Story) window(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, nightClass, "waits for its window", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonWaitingForWindow) && b.Status.Pending != nil && b.Status.Pending.NextWindow != nil
+		return e2e.Says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonWaitingForWindow) && b.Status.Pending != nil && b.Status.Pending.NextWindow != nil
 	}); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (s *Story) window(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, nightClass, "paused", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonPaused)
+		return e2e.Says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonPaused)
 	}); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (s *Story) window(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, nightClass, "written", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return isReady(b) && b.Status.AppliedSnapshotID == s.first && b.Status.LastHandledApplyNow != ""
+		return e2e.IsReady(b) && b.Status.AppliedSnapshotID == s.first && b.Status.LastHandledApplyNow != ""
 	}); err != nil {
 		return err
 	}

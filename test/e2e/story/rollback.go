@@ -43,7 +43,7 @@ func (s *Story) rollback(ctx context.Context) error {
 	s.Say("Nobody touches anything. When the class was not Ready for a minute, the snapshot before is back:")
 	if err := s.untilBinding(ctx, e2e.BindingName, "rolled back", trialPatience, func(b *v1alpha1.NodeClassBinding) bool {
 		return b.Status.RejectedSnapshotID == s.bad && b.Status.AppliedSnapshotID == s.first &&
-			meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionStalled) && says(b, v1alpha1.ConditionStalled, v1alpha1.ReasonRolledBack)
+			meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionStalled) && e2e.Says(b, v1alpha1.ConditionStalled, v1alpha1.ReasonRolledBack)
 	}); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Story) heal(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, e2e.BindingName, "all nodes have the newer snapshot", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return hasNodes(b, nodes, 0) && isReady(b)
+		return hasNodes(b, nodes, 0) && e2e.IsReady(b)
 	}); err != nil {
 		return err
 	}

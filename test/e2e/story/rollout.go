@@ -91,7 +91,7 @@ func (s *Story) preview(ctx context.Context) error {
 	if err := s.untilBinding(ctx, e2e.BindingName, "3 NodeClaims of NodePool gpu would be replaced", patience, func(b *v1alpha1.NodeClassBinding) bool {
 		return b.Status.Pending != nil && b.Status.Pending.SnapshotID == s.first && b.Status.Pending.NodesThatWouldBeReplaced == nodes &&
 			len(b.Status.Pending.NodePools) == 1 && b.Status.Pending.NodePools[0].Name == "gpu" &&
-			says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonWaitingForDrift)
+			e2e.Says(b, v1alpha1.ConditionApplied, v1alpha1.ReasonWaitingForDrift)
 	}); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *Story) nextDrift(ctx context.Context) error {
 		return err
 	}
 	if err := s.untilBinding(ctx, e2e.BindingName, "all nodes have it", patience, func(b *v1alpha1.NodeClassBinding) bool {
-		return hasNodes(b, nodes, 0) && isReady(b) && says(b, v1alpha1.ConditionRolledOut, v1alpha1.ReasonNodesCurrent)
+		return hasNodes(b, nodes, 0) && e2e.IsReady(b) && e2e.Says(b, v1alpha1.ConditionRolledOut, v1alpha1.ReasonNodesCurrent)
 	}); err != nil {
 		return err
 	}
