@@ -50,8 +50,8 @@ func TestExamplesInTheDocuments(t *testing.T) {
 			applied++
 		}
 	}
-	if applied < 60 {
-		t.Errorf("%d examples were found, and there are more than 60", applied)
+	if applied < 55 {
+		t.Errorf("%d examples were found, and README, documents and samples have more", applied)
 	}
 }
 
