@@ -41,7 +41,7 @@ var otherRows = map[string]bool{
 	"WithNextDrift": true, "NewNodesOnly": true, "Roll": true,
 	"Ready": true, "SnapshotAvailable": true, "PreflightPassed": true, "Applied": true, "RolledOut": true,
 	"Reconciling`, `Stalled": true,
-	"spec.snapshot":          true, "ref": true, "ssmParameter": true, "id": true,
+	"spec.target":            true, "spec.snapshot": true, "ref": true, "ssmParameter": true, "id": true,
 	"deletionPolicy": true, "Restore": true, "Leave": true,
 }
 
