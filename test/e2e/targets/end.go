@@ -59,7 +59,7 @@ func (s *Story) expectOriginal(ctx context.Context) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		if name == estate.DefaultGroup {
-			return fmt.Errorf("Auto Scaling group %s launches by version %s, want $Default", name, defaults[name])
+			return fmt.Errorf("group %s launches by version %s, want $Default", name, defaults[name])
 		}
 	}
 	left, err := s.estate.SnapshotsInVersions(ctx)

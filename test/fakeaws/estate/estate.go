@@ -113,7 +113,7 @@ func (e *Estate) makeGroups(ctx context.Context) error {
 			return fmt.Errorf("making Auto Scaling group %s: %w", name, err)
 		}
 		if !e.AWS.SetDesired(name, 2) {
-			return fmt.Errorf("Auto Scaling group %s does not launch", name)
+			return fmt.Errorf("group %s does not launch", name)
 		}
 	}
 	return nil
