@@ -53,7 +53,7 @@ func TestGroups(t *testing.T) {
 	instances := g.read("web").Instances
 	g.SetHealth(instances[1].ID, false)
 	want := launch.Group{
-		Name: "web", CreatedTime: noon, Desired: 2, Launches: []launch.Specification{{TemplateID: g.id, TemplateName: "workers", Version: "$Latest"}},
+		Name: "web", CreatedTime: noon, Desired: 2, Max: 2, Launches: []launch.Specification{{TemplateID: g.id, TemplateName: "workers", Version: "$Latest"}},
 		Instances: []launch.Instance{
 			{ID: instances[0].ID, TemplateID: g.id, Version: 2, State: "InService", Healthy: true},
 			{ID: instances[1].ID, TemplateID: g.id, Version: 2, State: "InService", Healthy: false},
