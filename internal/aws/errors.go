@@ -269,7 +269,17 @@ func Words(err error) string {
 	if api.ErrorMessage() == "" {
 		return api.ErrorCode()
 	}
-	return api.ErrorCode() + ": " + api.ErrorMessage()
+	return api.ErrorCode() + ": " + Readable(api.ErrorMessage())
+}
+
+// encoded begins what only sts:DecodeAuthorizationMessage can read, which is long and another text at each try.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
+const encoded = " Encoded authorization failure message:"
+
+// Readable returns a message of AWS's as far as people can read it.
+func Readable(message string) string {
+	readable, _, _ := strings.Cut(message, encoded)
+	return readable
 }
 
 func hasCode(err error, codes []string) bool {

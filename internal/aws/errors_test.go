@@ -118,6 +118,7 @@ func TestWords(t *testing.T) {
 		want   string
 	}{
 		"an answer":             {"the SDK adds the request's id, which is another each time", response(403, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You may not."}), "UnauthorizedOperation: You may not."},
+		"a denial":              {"what only STS reads is another at each try, and long", &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You are not authorized. Encoded authorization failure message: c2VjcmV0"}, "UnauthorizedOperation: You are not authorized."},
 		"an answer of one word": {"a code says something already", response(400, api("ParameterNotFound")), "ParameterNotFound"},
 		"no answer":             {"the caller says what was asked", &smithy.OperationError{ServiceID: "EC2", OperationName: "DescribeSnapshots", Err: errors.New("dial tcp: i/o timeout")}, "dial tcp: i/o timeout"},
 		"no call of the SDK's":  {"there is nothing to leave out", errors.New("no Region"), "describing: no Region"},

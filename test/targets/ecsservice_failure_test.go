@@ -210,10 +210,22 @@ func TestECSServiceIsLeftWithTheVolume(t *testing.T) {
 	if left := w.Settle("models"); left != nil {
 		t.Fatalf("the binding is still there: %+v", left.Status)
 	}
-	w.wantNoTags("the binding is gone")
 	if got := w.volume(); *got.SnapshotId != id || w.rollouts() != 2 {
 		t.Errorf("the volume names %s, want %s; deployed %d times", *got.SnapshotId, id, w.rollouts())
 	}
+	// The next binding gives back what was there before the first: what was left is a snapshot that will be deleted one day.
+	id = w.Renew(v1alpha1.FormatFiles)
+	w.bind()
+	w.Settle("models")
+	if got := w.volume(); *got.SnapshotId != id {
+		t.Errorf("the volume names %s, want %s", *got.SnapshotId, id)
+	}
+	w.Unbind("models")
+	if left := w.Settle("models"); left != nil {
+		t.Fatalf("the next binding is still there: %+v", left.Status)
+	}
+	w.wantFormer("the next binding is gone")
+	w.wantNoTags("the next binding is gone")
 }
 
 func TestECSServiceThatIsDeletedLetsTheBindingGo(t *testing.T) {

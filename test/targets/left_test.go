@@ -2,7 +2,10 @@ package targets
 
 import (
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
@@ -94,4 +97,19 @@ func TestLaunchTemplateOfAnotherByName(t *testing.T) {
 	}
 	h.leave()
 	h.Expect("once the older is gone", h.Settle("younger"), map[string]string{"Ready": "True Ready"})
+}
+
+// TestLaunchTemplateTakenOverAfterAFailedRefresh does not blame a snapshot for what somebody's refresh came to before the
+// binding took it over.
+func TestLaunchTemplateTakenOverAfterAFailedRefresh(t *testing.T) {
+	h, first := provenHosts(t, "1", refreshed)
+	h.leave()
+	_, err := h.scaling.StartInstanceRefresh(h.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("web")})
+	h.Must(err)
+	h.Wait(refreshStep)
+	h.AWS.FailRefresh("web", "An alarm went off.")
+	h.Wait(time.Hour)
+	h.Bind("next", h.target(refreshed("web")))
+	h.Expect("the next", h.Settle("next"), map[string]string{"Ready": "True Ready"})
+	h.expectBoots("taken over", "web", first, first, first)
 }

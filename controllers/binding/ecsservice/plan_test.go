@@ -233,13 +233,13 @@ func TestPlanEnd(t *testing.T) {
 		progress bool
 	}{
 		"Larder's volume":            {"the former one comes back first", func(*observation) {}, false, began, true, false, false},
-		"Larder's volume is to stay": {"the record alone goes", func(*observation) {}, true, began, false, true, false},
+		"Larder's volume is to stay": {"the record too, for the next binding", func(*observation) {}, true, began, false, false, false},
 		"ECS restores":               {"the record is kept until that has come to its end", restoring, false, began, false, false, true},
 		"ECS restores for an hour":   {"the service has what it had", restoring, false, began.Add(time.Hour), false, true, true},
 		"the former volume":          {"it is restored", func(o *observation) { o.service.Deployments[0].Volumes = []ecs.Volume{empty} }, false, began, false, true, false},
 		"never written":              {"nothing is left", never, false, began, false, false, false},
 		"a record that somebody changed, and Larder's is to stay": {
-			"it goes all the same", func(o *observation) { o.service.Tags[originalTag+"models"] = "x" }, true, began, false, true, false,
+			"the binding goes all the same", func(o *observation) { o.service.Tags[originalTag+"models"] = "x" }, true, began, false, false, false,
 		},
 	}
 	for name, c := range cases {

@@ -20,8 +20,9 @@ func (o *observation) PlanWithout(b *v1alpha1.NodeClassBinding, now time.Time) b
 	return plan
 }
 
-// PlanEnd implements binding.Observation. The record goes when the volume of before is there again, or somebody else's, or
-// when Larder's is to stay. With a service that is gone, or on its way out, goes all there was to restore.
+// PlanEnd implements binding.Observation. The record goes when the volume of before is there again, or somebody else's. When
+// Larder's is to stay, it stays too: the next binding would otherwise take a snapshot of Larder, which will be deleted one
+// day, for what was there before. With a service that is gone, or on its way out, goes all there was to restore.
 func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) binding.Plan {
 	switch {
 	case o.problem == nil:
@@ -32,16 +33,15 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	}
 	v, problem := o.view(b, now)
 	plan := v.outlook("")
-	leaves := b.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave
-	if problem != nil && !leaves {
-		plan.Problem = problem
+	if b.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave {
 		return plan
 	}
-	if !leaves {
-		v.planRestore(&plan)
+	if plan.Problem = problem; problem != nil {
+		return plan
 	}
-	isRestoring := !leaves && plan.Busy != nil && v.isOurs("")
-	if recorded := problem != nil || v.record.exists; recorded && plan.Write == nil && !isRestoring {
+	v.planRestore(&plan)
+	isRestoring := plan.Busy != nil && v.isOurs("")
+	if v.record.exists && plan.Write == nil && !isRestoring {
 		w := v.write()
 		w.untag = tagKeys(v.target.VolumeName)
 		plan.Write, plan.Pools, plan.Busy = w, nil, nil // no task is replaced

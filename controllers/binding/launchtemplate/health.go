@@ -74,8 +74,17 @@ func (o *observation) isForPlace(b *v1alpha1.NodeClassBinding, g *group) bool {
 	return slices.ContainsFunc(o.placesOf(b, g), func(one place) bool { return o.isFor(g, one.asked) })
 }
 
+// isBlamed tells whether what a group's newest refresh came to is for the binding to answer: it is for a version that was made
+// for it, or began since it applied one that it found.
+func (o *observation) isBlamed(b *v1alpha1.NodeClassBinding, g *group) bool {
+	since := !g.refresh.StartTime.Before(b.Status.AppliedTime.Time)
+	return slices.ContainsFunc(o.placesOf(b, g), func(one place) bool {
+		return o.isFor(g, one.asked) && (since || o.history.IsOurs(b.UID, one.asked))
+	})
+}
+
 func (o *observation) refreshFailed(b *v1alpha1.NodeClassBinding, g *group) *binding.Problem {
-	if g.asked.InstanceRefresh == nil || g.refresh == nil || !g.refresh.HasFailed() || !o.isForPlace(b, g) {
+	if g.asked.InstanceRefresh == nil || g.refresh == nil || !g.refresh.HasFailed() || !o.isBlamed(b, g) {
 		return nil
 	}
 	return &binding.Problem{

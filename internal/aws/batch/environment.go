@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/batch/types"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
 )
 
 // Status is how a compute environment is.
@@ -79,7 +81,7 @@ func environmentOf(detail types.ComputeEnvironmentDetail) *ComputeEnvironment {
 		Name:         aws.ToString(detail.ComputeEnvironmentName),
 		ID:           aws.ToString(detail.Uuid),
 		Status:       Status(detail.Status),
-		StatusReason: aws.ToString(detail.StatusReason),
+		StatusReason: larderaws.Readable(aws.ToString(detail.StatusReason)),
 		Managed:      detail.Type == types.CETypeManaged,
 		EKS:          detail.ContainerOrchestrationType == types.OrchestrationTypeEks,
 		ServiceRole:  aws.ToString(detail.ServiceRole),

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
 )
 
 // What a node group's Status can be.
@@ -111,7 +113,9 @@ func nodeGroupOf(given *types.Nodegroup) NodeGroup {
 	}
 	if given.Health != nil {
 		for _, issue := range given.Health.Issues {
-			group.Issues = append(group.Issues, Issue{Code: string(issue.Code), Message: aws.ToString(issue.Message), ResourceIDs: issue.ResourceIds})
+			group.Issues = append(group.Issues, Issue{
+				Code: string(issue.Code), Message: larderaws.Readable(aws.ToString(issue.Message)), ResourceIDs: issue.ResourceIds,
+			})
 		}
 	}
 	return group

@@ -116,7 +116,7 @@ func updateOf(given *types.Update) Update {
 	}
 	for _, failure := range given.Errors {
 		update.Errors = append(update.Errors, Issue{
-			Code: string(failure.ErrorCode), Message: aws.ToString(failure.ErrorMessage), ResourceIDs: failure.ResourceIds,
+			Code: string(failure.ErrorCode), Message: larderaws.Readable(aws.ToString(failure.ErrorMessage)), ResourceIDs: failure.ResourceIds,
 		})
 	}
 	return update

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	larderaws "github.com/larder-dev/larder/internal/aws"
 )
 
 // activitiesPerPage is the most that Auto Scaling gives at once, and all that is read: the newest ones.
@@ -40,7 +42,7 @@ func (c *Client) FailedActivities(ctx context.Context, group string, since time.
 		if message == "" {
 			message = aws.ToString(activity.Description)
 		}
-		failed = append(failed, FailedActivity{StartTime: aws.ToTime(activity.StartTime), Message: message})
+		failed = append(failed, FailedActivity{StartTime: aws.ToTime(activity.StartTime), Message: larderaws.Readable(message)})
 	}
 	return failed, nil
 }
