@@ -236,6 +236,8 @@
 //	the circuit breaker opens at half of the tasks, 3 to 200    documented: deployment-circuit-breaker
 //	it goes back to the last revision that was deployed         documented: service-revision; then as the same service deployment
 //	without it tasks are started for ever                       documented: deployment-circuit-breaker
+//	a service deployment is listed for 90 days                  documented: service-deployment; that they count from its start is assumed
+//	its sources are what has tasks, or completed without any    documented: API_ServiceDeployment; the latter is assumed
 //	ListServiceDeployments: pages of 1 to 100, of 20 by default documented: API_ListServiceDeployments; the order is assumed
 //	up to 20 deployments or revisions are described at once     documented: API_DescribeServiceRevisions
 //	ListClusters: pages of 1 to 100, of 100 by default          documented: API_ListClusters; the order is assumed

@@ -80,12 +80,14 @@ func (s *Server) deploy(service *ecsService, revision *ecsRevision) {
 			before.reason = "Service deployment stopped by a new service deployment."
 		}
 	}
-	service.deployments = slices.DeleteFunc(service.deployments, func(one *ecsDeployment) bool { return one.running == 0 })
 	for _, one := range service.deployments {
-		if !slices.Contains(rollout.sources, one.revision) {
+		// One that completed without tasks is what runs of a service that is scaled to 0.
+		runs := one.running > 0 || one.state == types.DeploymentRolloutStateCompleted
+		if runs && !slices.Contains(rollout.sources, one.revision) {
 			rollout.sources = append(rollout.sources, one.revision)
 		}
 	}
+	service.deployments = slices.DeleteFunc(service.deployments, func(one *ecsDeployment) bool { return one.running == 0 })
 	service.revisions = append(service.revisions, revision)
 	service.rollouts = append(service.rollouts, rollout)
 	s.beginDeployment(service, revision, now)

@@ -18,6 +18,9 @@ const (
 	maxDescribed    = 20
 )
 
+// rolloutsKept: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
+const rolloutsKept = 90 * 24 * time.Hour
+
 func (s *Server) listServiceDeployments(region string, in *ecs.ListServiceDeploymentsInput) (smithy.Serializable, error) {
 	size, start := defaultRollouts, 0
 	if in.MaxResults != nil {
@@ -40,8 +43,12 @@ func (s *Server) listServiceDeployments(region string, in *ecs.ListServiceDeploy
 		return nil, err
 	}
 	s.advance(service)
-	newest := slices.Clone(service.rollouts)
-	slices.Reverse(newest)
+	var newest []*ecsRollout
+	for _, rollout := range slices.Backward(service.rollouts) {
+		if rollout.createdAt.Add(rolloutsKept).After(s.options.Clock.Now()) {
+			newest = append(newest, rollout)
+		}
+	}
 	out := &ecs.ListServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeploymentBrief{}}
 	for _, rollout := range newest[min(start, len(newest)):min(start+size, len(newest))] {
 		out.ServiceDeployments = append(out.ServiceDeployments, types.ServiceDeploymentBrief{

@@ -259,7 +259,7 @@ func (s *Server) MutatingCalls() map[string]int {
 	return mutating
 }
 
-var readOnly = regexp.MustCompile(`^(Describe|Get|List|BatchGet|BatchCheck)`)
+var readOnly = regexp.MustCompile(`^([a-z-]+:)?(Describe|Get|List|BatchGet|BatchCheck)`)
 
 // MostAtOnce returns how many calls of an action were ever in flight together.
 func (s *Server) MostAtOnce(action string) int {

@@ -16,9 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	larderv1alpha1 "github.com/larder-dev/larder/api/v1alpha1"
-	"github.com/larder-dev/larder/controllers/snapshot/references"
 	"github.com/larder-dev/larder/internal/aws/ebs"
-	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
 
@@ -35,7 +33,7 @@ func newAccount(t *testing.T) *account {
 	w.collector.Regions = func(name string) Region {
 		config := server.Config()
 		config.Region = name
-		return Region{Snapshots: ebs.New(config, ebs.Options{Clock: w.clock}), Consumers: []references.Consumers{launch.New(config)}}
+		return Region{Snapshots: ebs.New(config, ebs.Options{Clock: w.clock}), Consumers: consumersOf(config)}
 	}
 	return &account{w, server}
 }
@@ -55,7 +53,7 @@ func (a *account) left() []string {
 }
 
 // template makes a launch template with a version for each of these snapshots; the first is the default one.
-func (a *account) template(snapshots ...string) {
+func (a *account) template(snapshots ...string) (id string) {
 	a.t.Helper()
 	dataOf := func(id string) *types.RequestLaunchTemplateData {
 		return &types.RequestLaunchTemplateData{BlockDeviceMappings: []types.LaunchTemplateBlockDeviceMappingRequest{{
@@ -63,7 +61,8 @@ func (a *account) template(snapshots ...string) {
 		}}}
 	}
 	api, name := ec2.NewFromConfig(a.server.Config()), aws.String("workers")
-	if _, err := api.CreateLaunchTemplate(a.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: name, LaunchTemplateData: dataOf(snapshots[0])}); err != nil {
+	made, err := api.CreateLaunchTemplate(a.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: name, LaunchTemplateData: dataOf(snapshots[0])})
+	if err != nil {
 		a.t.Fatal(err)
 	}
 	for _, id := range snapshots[1:] {
@@ -71,6 +70,7 @@ func (a *account) template(snapshots ...string) {
 			a.t.Fatal(err)
 		}
 	}
+	return aws.ToString(made.LaunchTemplate.LaunchTemplateId)
 }
 
 // group makes an Auto Scaling group of a version of that template.

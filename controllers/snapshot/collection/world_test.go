@@ -28,7 +28,10 @@ import (
 	"github.com/larder-dev/larder/internal/aws/launch"
 )
 
-var classKind = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
+var (
+	classKind   = schema.GroupVersionKind{Group: "karpenter.k8s.aws", Version: "v1", Kind: "EC2NodeClass"}
+	contentKind = schema.GroupVersionKind{Group: "snapshot.storage.k8s.io", Version: "v1", Kind: "VolumeSnapshotContent"}
+)
 
 // world is a cluster and an account, with one operator process at a time.
 type world struct {
@@ -66,8 +69,10 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	if err := errors.Join(larderv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	scheme.AddKnownTypeWithName(classKind, &unstructured.Unstructured{})
-	scheme.AddKnownTypeWithName(classKind.GroupVersion().WithKind("EC2NodeClassList"), &unstructured.UnstructuredList{})
+	for _, kind := range []schema.GroupVersionKind{classKind, contentKind} {
+		scheme.AddKnownTypeWithName(kind, &unstructured.Unstructured{})
+		scheme.AddKnownTypeWithName(kind.GroupVersion().WithKind(kind.Kind+"List"), &unstructured.UnstructuredList{})
+	}
 	w := &world{
 		t: t, clock: clocktesting.NewFakeClock(noon), account: map[string]*region{},
 		events: &events.FakeRecorder{Events: make(chan string, 10_000), Verbose: true},
@@ -86,8 +91,9 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 
 // start starts the operator anew.
 func (w *world) start() {
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{classKind.GroupVersion()})
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{classKind.GroupVersion(), contentKind.GroupVersion()})
 	mapper.Add(classKind, meta.RESTScopeRoot)
+	mapper.Add(contentKind, meta.RESTScopeRoot)
 	watched := interceptor.NewClient(w.client, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			return w.call(fmt.Sprintf("Get %T", object), func() error { return c.Get(ctx, key, object, options...) })

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -380,5 +381,14 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 		if _, err := readerOf(t, karpenter, csi, contentOf(csi, spec, nil)).List(t.Context(), templates{}); err == nil {
 			t.Errorf("%s: a content that nobody understands counts as one without a snapshot", name)
 		}
+	}
+}
+
+// What AWS refuses is told with the permission to give, before AWS's own long words.
+func TestADeniedConsumerNamesThePermission(t *testing.T) {
+	denied := &smithy.OperationError{ServiceID: "EKS", OperationName: "ListNodegroups", Err: &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}}
+	_, err := readerOf(t, karpenter, csi).List(t.Context(), templates{err: denied})
+	if want := "finding out what may make volumes of a snapshot (allow Larder's role eks:ListNodegroups): "; err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, denied) {
+		t.Errorf("%v, want %s and so on", err, want)
 	}
 }
