@@ -247,26 +247,31 @@ func TestBatchEveryCrash(t *testing.T) {
 	})
 }
 
-// The same while a snapshot fails and the last known good one comes back.
+// The same while a snapshot fails, the last known good one comes back, and the binding is deleted then.
 func TestBatchEveryCrashOfAWayBack(t *testing.T) {
 	EveryCrash(t, batchOptions(), func(w *World) {
 		q := newBatchQueue(w)
-		q.Renew(v1alpha1.FormatFiles)
+		good := q.Renew(v1alpha1.FormatFiles)
 		q.bind()
 		q.Settle("b")
 		bad := q.Renew(v1alpha1.FormatFiles)
 		q.SettleUntil("b", "the bad one is applied", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == bad })
 		q.AWS.BreakComputeEnvironment("gpu", "CLIENT_ERROR - no capacity")
 		q.Expect("after it failed", q.Settle("b"), map[string]string{"Ready": "False RolledBack"})
+		q.expectVolumes("after it failed", bootsWith(good))
+		q.Unbind("b")
+		q.Settle("b")
 	}, func(w *World) {
 		q := batchQueue{w}
-		good := w.AWS.Snapshots()[0].ID
-		q.expectVolumes("in the end", bootsWith(good))
-		if diff := cmp.Diff(map[string]int64{"workers": 4, "gpus": 4}, q.latest()); diff != "" {
-			w.Errorf("versions: the owner's, the good one's, the bad one's, and the good one's again (-want +got):\n%s", diff)
+		if w.Binding("b") != nil {
+			w.Error("the binding is still there")
 		}
-		if got := q.environment(); got.Updates != 3 || got.Status != "VALID" {
-			w.Errorf("the environment is %s after %d updates, want 3", got.Status, got.Updates)
+		q.expectVolumes("in the end", []string{untouched, untouched})
+		if diff := cmp.Diff(map[string]int64{"workers": 5, "gpus": 5}, q.latest()); diff != "" {
+			w.Errorf("versions: the owner's, the good one's, the bad one's, the good one's again, and the restored one (-want +got):\n%s", diff)
+		}
+		if got := q.environment(); got.Updates != 4 || got.Status != "VALID" {
+			w.Errorf("the environment is %s after %d updates, want 4", got.Status, got.Updates)
 		}
 	})
 }
