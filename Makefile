@@ -67,6 +67,7 @@ test: ## Run the unit tests and those against a real API server and the AWS doub
 	assets=$$(hack/envtest-assets.sh); \
 	KUBEBUILDER_ASSETS=$$assets $(TOOL) gotestsum --format pkgname -- -race -shuffle=on -p 1 -timeout 20m ./...
 	$(TOOL) gotestsum --format pkgname -- -count 1 -timeout 20m -run '^TestSimulation$$' ./controllers/binding
+	$(TOOL) gotestsum --format pkgname -- -count 1 -timeout 20m -run 'EveryCrash' ./test/targets
 
 .PHONY: test-node
 test-node: ## Run real containerd and kubelet on built volumes. Needs root, e2fsprogs and runc.

@@ -247,26 +247,31 @@ func TestBatchEveryCrash(t *testing.T) {
 	})
 }
 
-// The same while a snapshot fails and the last known good one comes back.
+// The same while a snapshot fails, the last known good one comes back, and the binding is deleted then.
 func TestBatchEveryCrashOfAWayBack(t *testing.T) {
 	EveryCrash(t, batchOptions(), func(w *World) {
 		q := newBatchQueue(w)
-		q.Renew(v1alpha1.FormatFiles)
+		good := q.Renew(v1alpha1.FormatFiles)
 		q.bind()
 		q.Settle("b")
 		bad := q.Renew(v1alpha1.FormatFiles)
 		q.SettleUntil("b", "the bad one is applied", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == bad })
 		q.AWS.BreakComputeEnvironment("gpu", "CLIENT_ERROR - no capacity")
 		q.Expect("after it failed", q.Settle("b"), map[string]string{"Ready": "False RolledBack"})
+		q.expectVolumes("after it failed", bootsWith(good))
+		q.Unbind("b")
+		q.Settle("b")
 	}, func(w *World) {
 		q := batchQueue{w}
-		good := w.AWS.Snapshots()[0].ID
-		q.expectVolumes("in the end", bootsWith(good))
-		if diff := cmp.Diff(map[string]int64{"workers": 4, "gpus": 4}, q.latest()); diff != "" {
-			w.Errorf("versions: the owner's, the good one's, the bad one's, and the good one's again (-want +got):\n%s", diff)
+		if w.Binding("b") != nil {
+			w.Error("the binding is still there")
 		}
-		if got := q.environment(); got.Updates != 3 || got.Status != "VALID" {
-			w.Errorf("the environment is %s after %d updates, want 3", got.Status, got.Updates)
+		q.expectVolumes("in the end", []string{untouched, untouched})
+		if diff := cmp.Diff(map[string]int64{"workers": 5, "gpus": 5}, q.latest()); diff != "" {
+			w.Errorf("versions: the owner's, the good one's, the bad one's, the good one's again, and the restored one (-want +got):\n%s", diff)
+		}
+		if got := q.environment(); got.Updates != 4 || got.Status != "VALID" {
+			w.Errorf("the environment is %s after %d updates, want 4", got.Status, got.Updates)
 		}
 	})
 }
@@ -428,6 +433,11 @@ func TestBatchVersionDeletedUnderIt(t *testing.T) {
 			before, changes := q.latest(), len(q.Mutations())
 			b := q.Settle("b")
 			q.Expect("without the version", b, map[string]string{"Ready": "False LaunchTemplateVersionNotFound", "Stalled": "True LaunchTemplateVersionNotFound"})
+			const want = "version 2 of launch template lt-00000000000000002 does not exist any more, and nothing can be launched with it: have " +
+				"the target launch with a version that exists"
+			if got := Message(b, "Ready"); got != want {
+				t.Errorf("it says\n%s\nand should say\n%s", got, want)
+			}
 			if diff := cmp.Diff(before, q.latest()); diff != "" || len(q.Mutations()) != changes {
 				t.Errorf("half applied: %v, versions (-want +got):\n%s", q.Mutations()[changes:], diff)
 			}
@@ -441,16 +451,37 @@ func TestBatchVersionDeletedUnderIt(t *testing.T) {
 	}
 }
 
+// Somebody else's update is waited for; after an hour a person is told.
 func TestBatchWaitsForSomebodyElse(t *testing.T) {
-	q := newBatchQueue(New(t, batchOptions()))
+	options := batchOptions()
+	options.AWS.ComputeEnvironmentFor = 90 * time.Minute
+	q := newBatchQueue(New(t, options))
+	q.Wait(90 * time.Minute)
 	first := q.Renew(v1alpha1.FormatFiles)
 	q.version("gpus")
 	q.update(launchesWith("$Latest", "2"))
 	q.bind()
 	b := q.Pass("b")
-	q.Expect("while it runs", b, map[string]string{"Ready": "False UpdateInProgress", "Applied": "False UpdateInProgress"})
-	if got := q.AWS.Calls("UpdateComputeEnvironment"); got != 1 {
-		t.Errorf("%d updates were asked for", got)
+	q.Expect("while it runs", b, map[string]string{"Ready": "False UpdateInProgress", "Applied": "False UpdateInProgress", "Stalled": "absent"})
+	since := q.Clock.Now()
+	notWritten := first + " is not written to /dev/xvdb of Batch compute environment gpu while the platform is changing it: "
+	want := notWritten + "Batch is updating compute environment gpu for something else than this binding, since " + since.Format(time.RFC3339) +
+		" or longer; no snapshot of this binding is in use yet"
+	if got := Message(b, "Applied"); got != want {
+		t.Errorf("it says\n%s\nand should say\n%s", got, want)
+	}
+	b = q.SettleUntil("b", "a person is told", Is("Stalled", "True UpdateInProgress"))
+	if waited := q.Clock.Now().Sub(since); waited < time.Hour || waited > 61*time.Minute {
+		t.Errorf("told after %s", waited)
+	}
+	want = notWritten + "Batch has been updating compute environment gpu since " + since.Format(time.RFC3339) + ", or longer, for something " +
+		"else than this binding: have the jobs ended that the update waits for, or its update policy changed; no snapshot of this binding is " +
+		"in use yet"
+	if got := Message(b, "Applied"); got != want {
+		t.Errorf("it says\n%s\nand should say\n%s", got, want)
+	}
+	if got := q.Mutations(); len(got) > 0 {
+		t.Errorf("meanwhile Larder wrote: %v", got)
 	}
 	q.Expect("after it", q.Settle("b"), map[string]string{"Ready": "True Ready"})
 	for _, volume := range q.volumes() {

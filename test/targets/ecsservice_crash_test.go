@@ -2,6 +2,9 @@ package targets_test
 
 import (
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/test/targets"
@@ -42,7 +45,9 @@ func TestECSServiceSurvivesEveryCrashOnTheWayBack(t *testing.T) {
 		w := inECS(world)
 		w.createService(withoutBreaker)
 		w.Renew(v1alpha1.FormatFiles)
-		w.bind()
+		w.bind(func(b *v1alpha1.NodeClassBinding) { // ECS would try for half an hour, each of a hundred times
+			b.Spec.Rollout.Rollback.After = &metav1.Duration{Duration: 5 * time.Minute}
+		})
 		w.Settle("models")
 		w.renewBadly()
 		w.Settle("models")

@@ -322,3 +322,49 @@ func TestLaunchTemplateEveryCrash(t *testing.T) {
 		})
 	}
 }
+
+// TestLaunchTemplateEveryCrashOfAWayBack has the instance refresh for the second snapshot fail: whenever the operator ends,
+// the group comes back to the first, at the deletion to what it was, and no version and no refresh is made twice.
+func TestLaunchTemplateEveryCrashOfAWayBack(t *testing.T) {
+	cases := map[string]struct {
+		group     func(string) v1alpha1.AutoScalingGroup
+		made      int
+		refreshes []string
+	}{
+		"by Larder":       {refreshed, 4, []string{"Successful", "Failed", "Successful", "Successful"}},
+		"by Auto Scaling": {rolledBack, 3, []string{"Successful", "RollbackSuccessful", "Successful"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var h *hosts
+			EveryCrash(t, scalingOptions(), func(w *World) {
+				h = newHosts(w)
+				h.group("web", "1", 2)
+				first := h.Renew(v1alpha1.FormatBottlerocket)
+				h.Bind("b", h.target(tc.group("web")))
+				h.Settle("b")
+				second := h.Renew(v1alpha1.FormatBottlerocket)
+				h.SettleUntil("b", "the second is applied", func(b *v1alpha1.NodeClassBinding) bool { return b.Status.AppliedSnapshotID == second })
+				h.Wait(2 * refreshStep) // one of two instances is replaced
+				h.AWS.FailRefresh("web", "An alarm went off.")
+				h.SettleUntil("b", "it is taken back", Is("Ready", "False RolledBack"))
+				b := h.Settle("b")
+				h.expectBoots("rolled back", "web", first, first, first)
+				if b.Status.AppliedSnapshotID != first || b.Status.RejectedSnapshotID != second {
+					w.Errorf("applied %s, rejected %s, want %s and %s", b.Status.AppliedSnapshotID, b.Status.RejectedSnapshotID, first, second)
+				}
+				h.Unbind("b")
+				h.Settle("b")
+			}, func(w *World) {
+				if b := w.Binding("b"); b != nil {
+					w.Errorf("the binding stays: %s", Message(b, "Ready"))
+				}
+				h.promised(tc.made)
+				h.expectBoots("at the end", "web", "", "", "")
+				if diff := cmp.Diff(tc.refreshes, h.refreshes("web")); diff != "" {
+					w.Errorf("refreshes (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}

@@ -155,25 +155,11 @@ func TestNodeGroupRefusals(t *testing.T) {
 	}
 }
 
-// TestNodeGroupVersionLimit has a template that is full.
-func TestNodeGroupVersionLimit(t *testing.T) {
-	options := groupOptions()
-	options.AWS.TemplateVersions = 1
-	w := inGroupWorld(targets.New(t, options), nil)
-	w.Renew(v1alpha1.FormatBottlerocket)
-	w.Bind("web", webTarget())
-	b := w.SettleUntil("web", "it says why", targets.Is("Applied", "False LaunchTemplateVersionLimit"))
-	const want = "launch template lt-00000000000000001 has as many versions as AWS allows, by default 10000: delete versions of it that nothing " +
-		"launches with; Larder deletes only those that it made"
-	if got := targets.Message(b, "Applied"); got != want {
-		t.Errorf("it says\n%s\nand should say\n%s", got, want)
-	}
-}
-
 // TestNodeGroupVersionDeletedUnderUs has the version go that the group is on.
 func TestNodeGroupVersionDeletedUnderUs(t *testing.T) {
 	w := newGroupWorld(t, nil)
 	w.bind()
+	before := len(w.Mutations())
 	later, err := w.ec2.CreateLaunchTemplateVersion(t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &w.templateID, LaunchTemplateData: w.data("")})
 	w.Must(err)
 	_, err = w.ec2.DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &w.templateID, Versions: []string{"2"}})
@@ -183,6 +169,9 @@ func TestNodeGroupVersionDeletedUnderUs(t *testing.T) {
 		"target launch with a version that exists"
 	if got := targets.Message(b, "PreflightPassed"); got != want {
 		t.Errorf("it says\n%s\nand should say\n%s", got, want)
+	}
+	if w.Wait(time.Hour); w.Pass("web") == nil || len(w.Mutations()) > before {
+		t.Errorf("without the version Larder wrote: %v", w.Mutations()[before:])
 	}
 	w.update(strconv.FormatInt(aws.ToInt64(later.LaunchTemplateVersion.VersionNumber), 10))
 	w.Wait(updateTime)

@@ -167,7 +167,7 @@ func TestEveryCrashOfALife(t *testing.T) {
 			w.Errorf("the shelf names %s, and the binding is %v", w.onShelf(), w.Binding("b"))
 		}
 	})
-	if told < 1+2*5 { // the finalizer, the write and the status, the restoration, the finalizer again
+	if told < 1+2*5/eachMoment { // the finalizer, the write and the status, the restoration, the finalizer again
 		t.Errorf("the story is told %d times", told)
 	}
 }
