@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/smithy-go/middleware"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/test/controlplane"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -31,8 +31,8 @@ type Options struct {
 	Plane *controlplane.ControlPlane
 	// Kinds are those that the API server in memory knows beside Kubernetes' own and Larder's, with their scopes.
 	Kinds map[schema.GroupVersionKind]meta.RESTScope
-	// Middleware is added to all clients of AWS that the operator has; nil for none.
-	Middleware func(*middleware.Stack) error
+	// Configure changes what all clients of AWS are made from that the operator has; nil for nothing.
+	Configure func(*larderaws.Config)
 	// Targets are wired as the operator does it, anew for each of its lives.
 	Targets func(Process) binding.Targets
 }
