@@ -38,18 +38,18 @@ variable "passed_roles" {
   default     = ["arn:aws:iam::*:role/*"]
 }
 
-variable "policy_name_prefix" {
-  description = "What the names of the policies begin with."
+variable "policy_name" {
+  description = "Name of the policy that every operator needs; those of targets are called after it: larder-ecs-service."
   type        = string
-  default     = "larder-"
+  default     = "larder"
 }
 
 resource "aws_iam_policy" "this" {
   for_each = setunion(["larder"], var.targets)
 
-  name        = "${var.policy_name_prefix}${each.key}"
+  name        = each.key == "larder" ? var.policy_name : "${var.policy_name}-${each.key}"
   description = "What Larder asks of AWS: config/iam/${each.key}.json"
-  policy      = replace(file("${path.module}/${each.key}.json"), "\"arn:aws:iam::*:role/*\"", jsonencode(var.passed_roles))
+  policy      = replace(file("${path.module}/${each.key}.json"), "[\"arn:aws:iam::*:role/*\"]", jsonencode(var.passed_roles))
 }
 
 resource "aws_iam_role_policy_attachment" "this" {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
 
+	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/test/controlplane"
 	"github.com/larder-dev/larder/test/fakeaws"
 	"github.com/larder-dev/larder/test/targets"
@@ -139,7 +140,7 @@ func TestPoliciesAllowExactlyTheCallsMade(t *testing.T) {
 		documents = append(documents, name)
 		t.Run(name, func(t *testing.T) {
 			recorded := &recorder{calls: map[string]bool{}}
-			life.options.Middleware = recorded.record
+			life.options.Configure = func(cfg *larderaws.Config) { cfg.APIOptions = append(cfg.APIOptions, recorded.record) }
 			life.tell(targets.New(t, life.options))
 			delete(recorded.calls, needsNoPermission)
 			base, own := policies[basePolicy], policies[name]

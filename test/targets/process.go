@@ -72,8 +72,8 @@ func (w *World) Restart() {
 	cfg := w.AWS.ConfigThrough(func(action string, send func() error) error {
 		return p.through(change{what: action}, fakeaws.IsMutating(action), send)
 	})
-	if w.options.Middleware != nil {
-		cfg.APIOptions = append(cfg.APIOptions, w.options.Middleware)
+	if w.options.Configure != nil {
+		w.options.Configure(&cfg)
 	}
 	// The only one of the clients here with waits of its own reads nothing but snapshots.
 	snapshots := ebs.New(cfg, ebs.Options{Clock: w.Clock})

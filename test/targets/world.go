@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/smithy-go/middleware"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
+	larderaws "github.com/larder-dev/larder/internal/aws"
 	"github.com/larder-dev/larder/test/controlplane"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -32,8 +32,8 @@ type Options struct {
 	AWS fakeaws.Options
 	// Plane is a real API server, which the operator reaches with the generated roles; nil for one in memory.
 	Plane *controlplane.ControlPlane
-	// Middleware is added to all clients of AWS that the operator has; nil for none.
-	Middleware func(*middleware.Stack) error
+	// Configure changes what all clients of AWS are made from that the operator has; nil for nothing.
+	Configure func(*larderaws.Config)
 	// Targets are wired as the operator does it, anew for each of its lives.
 	Targets func(Process) binding.Targets
 }
