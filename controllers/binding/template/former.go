@@ -48,7 +48,7 @@ type ofLarder struct {
 func (h History) madeFor(binding types.UID) []ofLarder {
 	var ours []ofLarder
 	for _, one := range h.Versions {
-		if known, found := recordIn(one); found && known.binding == binding {
+		if known, found := h.recordOf(one.Number); found && known.binding == binding {
 			ours = append(ours, ofLarder{one, known})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -159,14 +160,48 @@ func (h History) WasCalled(binding types.UID, device string, number int64) strin
 	return ""
 }
 
-// recordOf returns the record of a version, unless its devices contradict it: then somebody else wrote the description, or
-// took it over with other devices.
+// recordOf returns the record of a version, unless its devices contradict it, or it is a copy: then somebody else wrote the
+// description, or took it over.
 func (h History) recordOf(number int64) (record, bool) {
 	version, found := h.version(number)
 	if !found {
 		return record{}, false
 	}
-	return recordIn(version)
+	known, found := recordIn(version)
+	if !found || h.isCopy(version, known) {
+		return record{}, false
+	}
+	return known, true
+}
+
+// isCopy tells a version that somebody made from one of Larder's, with its description, as Terraform does that ignores changes
+// of it: another principal's has had that description before, or the version differs from its source in more than devices.
+func (h History) isCopy(version launch.Version, known record) bool {
+	for _, one := range h.Versions {
+		if one.Number >= version.Number {
+			break
+		}
+		if one.Description == version.Description && principal(one.CreatedBy) != principal(version.CreatedBy) {
+			return true
+		}
+	}
+	source, found := h.version(known.source)
+	return found && !launchesAlike(version, source)
+}
+
+// principal returns an ARN without the name of a session, which an operator has another of after each restart.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+func principal(arn string) string {
+	if role, session, found := strings.Cut(arn, ":assumed-role/"); found {
+		name, _, _ := strings.Cut(session, "/")
+		return role + ":assumed-role/" + name
+	}
+	return arn
+}
+
+// launchesAlike tells whether two versions launch the same but for their devices, as far as that is read of versions.
+func launchesAlike(one, other launch.Version) bool {
+	return one.ImageID == other.ImageID && one.InstanceType == other.InstanceType && one.UserData == other.UserData && one.Spot == other.Spot
 }
 
 func recordIn(version launch.Version) (record, bool) {

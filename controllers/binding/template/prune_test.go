@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,34 @@ func TestPrunable(t *testing.T) {
 		"copied": {"it says what the copy's device was before", func(s *shelf) {
 			s.add(launch.Version{Devices: s.Versions[2].Devices})
 		}, nil, []int64{2, 4, 5}},
+	}
+	const larder, terraform = "arn:aws:sts::111122223333:assumed-role/larder/1", "arn:aws:iam::111122223333:role/terraform"
+	copied := func(change func(*launch.Version)) func(s *shelf) {
+		return func(s *shelf) {
+			for i := range s.Versions {
+				s.Versions[i].CreatedBy = larder
+			}
+			next := s.Versions[3]
+			change(&next)
+			s.add(next)
+			s.add(launch.Version{Devices: []launch.Device{root()}}) // the latest
+		}
+	}
+	for name, change := range map[string]func(*launch.Version){
+		"by another principal": func(v *launch.Version) { v.CreatedBy = terraform },
+		"with another image":   func(v *launch.Version) { v.ImageID = "ami-2" },
+		"with more user data":  func(v *launch.Version) { v.UserData += " " },
+	} {
+		s := renewed(t)
+		copied(change)(s)
+		if h := s.Read(); h.IsOurs(uid, 6) || slices.Contains(h.Prunable(uid), 6) {
+			t.Errorf("version 6 was made from a description of Larder's %s, and counts as Larder's", name)
+		}
+	}
+	again := renewed(t)
+	copied(func(v *launch.Version) { v.CreatedBy = "arn:aws:sts::111122223333:assumed-role/larder/2" })(again)
+	if !again.Read().IsOurs(uid, 6) {
+		t.Error("another try of the same, after a restart, does not count as Larder's")
 	}
 	for name, tc := range cases {
 		s := renewed(t)

@@ -111,7 +111,9 @@ func TestADescriptionThatItsDevicesContradictIsNotTrusted(t *testing.T) {
 	}
 	for name, tc := range cases {
 		s := newShelf(nil)
-		s.add(launch.Version{Devices: tc.devices, Description: tc.description.String()})
+		made := s.version(1)
+		made.Devices, made.Description = tc.devices, tc.description.String()
+		s.add(made)
 		if got := s.Read().IsOurs(uid, 2); got != tc.want {
 			t.Errorf("%s: ours is %v", name, got)
 		}

@@ -196,8 +196,7 @@ func (h History) madeBefore(want Want, source launch.Version, known record, devi
 		if one.Number <= want.NewerThan {
 			return 0
 		}
-		equal := one.Description == known.String() && reflect.DeepEqual(one.Devices, devices) && one.ImageID == source.ImageID &&
-			one.InstanceType == source.InstanceType && one.UserData == source.UserData && one.Spot == source.Spot
+		equal := one.Description == known.String() && reflect.DeepEqual(one.Devices, devices) && launchesAlike(one, source)
 		if _, trusted := recordIn(one); equal && trusted {
 			return one.Number
 		}
