@@ -53,12 +53,23 @@ func TestSteadyDay(t *testing.T) {
 		}
 	}
 
-	mutating := w.aws.MutatingCalls()
+	// Who uses a snapshot is asked when one is to go, not before.
+	whoUsesThem := func() map[string]int {
+		calls := map[string]int{}
+		for _, action := range []string{"DescribeAutoScalingGroups", "eks:ListClusters", "DescribeComputeEnvironments", "ecs:ListClusters"} {
+			calls[action] = w.aws.Calls(action)
+		}
+		return calls
+	}
+	mutating, looked := w.aws.MutatingCalls(), whoUsesThem()
 	versions := []string{w.object("steady-alone").ResourceVersion, w.object("steady-full").ResourceVersion}
 	w.registry.ForgetRequests()
 	w.run(day)
 	if diff := cmp.Diff(mutating, w.aws.MutatingCalls()); diff != "" {
 		t.Errorf("calls that change something (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(looked, whoUsesThem()); diff != "" {
+		t.Errorf("calls for who uses snapshots (-before +after):\n%s", diff)
 	}
 	if diff := cmp.Diff(versions, []string{w.object("steady-alone").ResourceVersion, w.object("steady-full").ResourceVersion}); diff != "" {
 		t.Errorf("the objects were written (-before +after):\n%s", diff)
