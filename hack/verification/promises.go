@@ -256,6 +256,92 @@ var promises = []promise{
 		besides:  []string{"`make demo-karpenter` shows the same to a person."},
 	},
 	{
+		title: "Managed node groups: every device sent again, the AMI pinned, one update at a time, EKS's own words, back by a new version",
+		patterns: []string{
+			`test/targets\.TestNodeGroup.*`, `controllers/binding/managednodegroup\..*`, `internal/aws/eks\..*`, `controllers/binding/template\..*`,
+			`internal/aws/launch\.Test(CreateVersion|OtherDevices|NoField|AWarning).*`, `controllers/binding\.TestNothingIsWrittenMeanwhile`,
+		},
+		besides: []string{"EKS, EC2, Auto Scaling, Batch and ECS themselves are not run; `test/fakeaws` says of each behaviour how it is known."},
+	},
+	{
+		title: "Launch templates: versions published, groups and policies that follow, instance refreshes, a way back, pruning of no other's",
+		patterns: []string{
+			`test/targets\.TestLaunchTemplate.*`, `controllers/binding/launchtemplate\..*`,
+			`internal/aws/launch\.Test(Groups|Refresh|UpdateGroup|FailedActivities|NamedNumbers|ScalingErrors|SpecificationNumber|SetDefault|DeleteVersions).*`,
+		},
+	},
+	{
+		title: "Batch compute environments: overrides included, what cannot be updated refused, INVALID taken back",
+		patterns: []string{
+			`test/targets\.TestBatch.*`, `controllers/binding/batchcomputeenvironment\..*`, `internal/aws/batch\..*`,
+		},
+	},
+	{
+		title: "ECS services: the volume by its name, deployments followed, the circuit breaker's outcome, the volume before restored",
+		patterns: []string{
+			`test/targets\.TestECSService.*`, `controllers/binding/ecsservice\..*`, `internal/aws/ecs\..*`, `controllers/binding/volume\..*`,
+		},
+	},
+	{
+		title: "VolumeSnapshots under a stable name, renewed without losing a claim, with and without the CSI kinds",
+		patterns: []string{
+			`test/targets\.TestVolumeSnapshot.*`, `test/targets\.TestEveryCrashOfAVolumeSnapshot`, `controllers/binding/volumesnapshot\..*`,
+			`controllers/snapshot/references\.Test(ClustersWithoutCSI|ContentsOfALaterVersion)`,
+		},
+		besides: []string{"The CSI snapshot controller is the real one; the EBS CSI driver is played."},
+	},
+	{
+		title: "One interface for all targets, with the same conditions, rollout, waiting and rollback",
+		patterns: []string{
+			`test/targets\.Test(AWholeLife|ACrash|ADeniedWrite)`,
+			`controllers/binding\.Test(AnUpdateTakesItsTime|ADeniedWriteIsNotRepeatedAtOnce|NothingIsWrittenMeanwhile|BusyForTooLong|ThePlatformGoesBackByItself)`,
+			`controllers/binding\.Test(TheNextSnapshotAfterAFailedUpdate|TheWayBackFails|AFailureThatStays|ADeletionWaitsForTheRestoration)`,
+			`controllers/binding\.Test(ADeletionLeavesAtOnce|AFailureIsAnEventOnce)`,
+		},
+		besides: []string{"`docs/architecture.md` says what a further target takes: a package, a line, a member of `spec.target`."},
+	},
+	{
+		title: "EKS, launch templates, Auto Scaling, Batch and ECS as a strict double, with states over time, and beside moto where that is right",
+		patterns: []string{
+			`test/fakeaws\.Test(NodeGroup|LaunchTemplate|Group|Refresh|Launches|Version|Warning|ECS|RowsOfMoto).*`,
+			`test/fakeaws\.Test(ABrokenEnvironment|AnUpdate.*|EnvironmentsArePaged|UpdatesThatBatchRefuses|WhatReplacesNoInstance|UnmodelledOfBatchIsLoud)`,
+		},
+	},
+	{
+		title: "What a target refuses: a condition each, word for word, nothing half-applied, the snapshot in place kept",
+		patterns: []string{
+			`test/targets\.Test(NodeGroup|LaunchTemplate|Batch|VolumeSnapshot)Refusals`, `test/targets\.TestECSServiceRefusals`, `test/targets\.Test.*RefusedRenewal`,
+			`test/targets\.Test.*(DeletedUnder(Us|It)|Denied)`, `controllers/binding/template\.TestWithRefusals`, `controllers/binding/volume\.TestVolumeRefusals`,
+		},
+		besides: []string{
+			"A group without a template: `TestNodeGroupRefusals`, `TestBatchRefusals`. A template of another account: these and `TestLaunchTemplateRefusals`.",
+			"A version deleted under us: `TestNodeGroupVersionDeletedUnderUs`, `TestLaunchTemplateRefusedRenewal`, `TestBatchVersionDeletedUnderIt`. " +
+				"A template that is full: `TestNodeGroupRefusedRenewal`, `TestLaunchTemplateRefusedRenewal`, `TestBatchRefusedRenewal`.",
+			"Somebody else's update for an hour: `TestNodeGroupBusyForOthers`, `TestLaunchTemplateRefreshOfSomebodyElse`, " +
+				"`TestBatchWaitsForSomebodyElse`, `TestECSServiceIsLeftAloneWhileOthersDeploy`.",
+			"A DEGRADED group, and launches denied to EKS: `TestNodeGroupRefusals` at first, `TestNodeGroupRefusedRenewal` later. A group on another " +
+				"template: `TestLaunchTemplateRefusals`, `TestLaunchTemplateRefusedRenewal`. BEST_FIT: `TestBatchRefusals`.",
+			"A volume name that does not exist, a filesystem that does not match: `TestECSServiceRefusals`, `TestECSServiceRefusedRenewal`. A snapshot " +
+				"larger than asked: every `RefusedRenewal`; a smaller one: `TestECSServiceSizeFollowsASnapshotThatIsSmaller`, `TestVolumeFromASnapshot`.",
+		},
+	},
+	{
+		title:    "Somebody else's update is waited for, and a person told after an hour",
+		patterns: []string{`test/targets\.Test(NodeGroupBusyForOthers|LaunchTemplateRefreshOfSomebodyElse|BatchWaitsForSomebodyElse|ECSServiceIsLeftAloneWhileOthersDeploy)`},
+	},
+	{
+		title:    "The operator ended at every request of a target's life: bound, renewed, taken back, deleted; one version per revision, no second update",
+		patterns: []string{`test/targets\.Test.*EveryCrash.*`, `controllers/binding/(template|batchcomputeenvironment)\.TestRandomHistories`},
+		besides:  []string{"With the race detector a fifth of the moments is tried; `make test` tries all of them without it."},
+	},
+	{
+		title: "Every consumer alone keeps a snapshot alive: node groups, Batch environments, ECS services, VolumeSnapshotContents",
+		patterns: []string{
+			`internal/aws/launch\.Test(EachWayAlone|UsesOf|OneVersionMayName|ARefusedLook|WhatVanishes|WithoutAnAnswer|EveryPage).*`,
+			`controllers/snapshot/references\.Test(WhoUsesASnapshot|EachConsumerIsAsked|WhatCannotBeReadIsAnError|ContentsOfALaterVersion)`,
+		},
+	},
+	{
 		title:    "A command line that builds and inspects, for scripts and for people",
 		patterns: []string{`cmd/larder\..*`, `test/node\.TestNodeBuildAndInspectNeedNoPrivileges`},
 	},
