@@ -109,8 +109,7 @@ func TestNodeGroupRefusals(t *testing.T) {
 			},
 			condition: "Applied", want: "False WriteDenied",
 			message: "EKS node group prod/web is not updated to version 2 of launch template lt-00000000000000001, since EKS may not launch instances " +
-				"with it on Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role, and iam:PassRole if the template names an " +
-				"instance profile",
+				"with it on Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role",
 		},
 		"an update that EKS refuses": {
 			meanwhile: func(w *groupWorld) {

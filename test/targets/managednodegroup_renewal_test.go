@@ -58,8 +58,7 @@ func TestNodeGroupRefusedRenewal(t *testing.T) {
 			}, sizeGiB: 40,
 			condition: "Applied", want: "False WriteDenied",
 			message: "EKS node group prod/web is not updated to version 4 of launch template lt-00000000000000001, since EKS may not launch " +
-				"instances with it on Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role, and iam:PassRole if the " +
-				"template names an instance profile",
+				"instances with it on Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role",
 			mends: func(w *groupWorld) { w.AWS.Heal() },
 		},
 		"a snapshot that is larger than asked": {

@@ -79,8 +79,7 @@ func refused(w *update, number int64, err error) error {
 	case eks.IsLaunchDenied(err):
 		problem.Reason = v1alpha1.ReasonWriteDenied
 		problem.Message = fmt.Sprintf("%s is not updated to version %d of launch template %s, since EKS may not launch instances with it on "+
-			"Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role, and iam:PassRole if the template names an "+
-			"instance profile", group, number, w.group.Template.ID)
+			"Larder's behalf: allow ec2:RunInstances and ec2:CreateTags to Larder's role", group, number, w.group.Template.ID)
 	case aws.IsAccessDenied(err):
 		problem.Reason = v1alpha1.ReasonWriteDenied
 		problem.Message = fmt.Sprintf("%s is not updated, since AWS refuses %s: %s: allow it to Larder's role", group, aws.Action(err), aws.Words(err))
