@@ -20,10 +20,11 @@ func (m marker) markNodes(d decision, justWritten bool) {
 		return
 	}
 	status.Nodes = nodesOf(d.observed.Pools, justWritten)
-	m.set(v1alpha1.ConditionRolledOut, rolledOut(status, d.observed.Progress))
+	m.set(v1alpha1.ConditionRolledOut, rolledOut(status, d.subject.Node+"s", d.observed.Progress))
 }
 
-func rolledOut(status *v1alpha1.NodeClassBindingStatus, progress string) metav1.Condition {
+// rolledOut calls the nodes what the platform does.
+func rolledOut(status *v1alpha1.NodeClassBindingStatus, called, progress string) metav1.Condition {
 	nodes, all := status.Nodes, status.Nodes.Current+status.Nodes.Outdated
 	switch {
 	case status.AppliedSnapshotID == "":
@@ -36,18 +37,18 @@ func rolledOut(status *v1alpha1.NodeClassBindingStatus, progress string) metav1.
 	case nodes.Outdated > 0:
 		return metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNodesOutdated,
-			Message: fmt.Sprintf("%d of %d nodes were launched with something else than %s: status.nodes says where",
-				nodes.Outdated, all, status.AppliedSnapshotID),
+			Message: fmt.Sprintf("%d of %d %s were launched with something else than %s: status.nodes says where",
+				nodes.Outdated, all, called, status.AppliedSnapshotID),
 		}
 	case all == 0:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNodesCurrent,
-			Message: "the target has no nodes; the next ones are launched with " + status.AppliedSnapshotID,
+			Message: "the target has no " + called + "; the next ones are launched with " + status.AppliedSnapshotID,
 		}
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNodesCurrent,
-			Message: fmt.Sprintf("all %d nodes were launched with %s", all, status.AppliedSnapshotID),
+			Message: fmt.Sprintf("all %d %s were launched with %s", all, called, status.AppliedSnapshotID),
 		}
 	}
 }

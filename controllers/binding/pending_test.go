@@ -85,7 +85,7 @@ func TestNodes(t *testing.T) {
 	if diff := cmp.Diff(want, b.Status.Nodes); diff != "" {
 		t.Errorf("on the way (-want +got):\n%s", diff)
 	}
-	if c := meta.FindStatusCondition(b.Status.Conditions, "RolledOut"); c.Message != "1 of 3 nodes were launched with something else than snap-1: status.nodes says where" {
+	if c := meta.FindStatusCondition(b.Status.Conditions, "RolledOut"); c.Message != "1 of 3 NodeClaims were launched with something else than snap-1: status.nodes says where" {
 		t.Errorf("RolledOut says %q", c.Message)
 	}
 	s.plan.Pools = []binding.Pool{{Name: "a", Current: 3, Staying: 3}}

@@ -37,7 +37,7 @@ func TestAnUpdateTakesItsTime(t *testing.T) {
 		events = append(events, <-p.events.Events)
 	}
 	want := "Normal Applied wrote snap-1 to /dev/xvdb of EC2NodeClass gpu\nNormal UpdateInProgress updating to snap-1\n" +
-		"Normal NodesCurrent the target has no nodes; the next ones are launched with snap-1"
+		"Normal NodesCurrent the target has no NodeClaims; the next ones are launched with snap-1"
 	if got := strings.Join(events, "\n"); got != want {
 		t.Errorf("the events are:\n%s\nwant:\n%s", got, want)
 	}

@@ -86,7 +86,7 @@ func TestConflictOverTheBindingIsNoError(t *testing.T) {
 func TestNoNodesAreNotCounted(t *testing.T) {
 	s := newStage(t, v1alpha1.RolloutRoll)
 	b := s.passes("b")
-	const want = "the target has no nodes; the next ones are launched with snap-1"
+	const want = "the target has no NodeClaims; the next ones are launched with snap-1"
 	if got := meta.FindStatusCondition(b.Status.Conditions, v1alpha1.ConditionRolledOut); got.Message != want {
 		t.Errorf("RolledOut says %q, want %q", got.Message, want)
 	}

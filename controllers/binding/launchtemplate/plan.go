@@ -168,7 +168,7 @@ func (o *observation) takenBack(b *v1alpha1.NodeClassBinding, places []place, sn
 func remedyFor(one place) string {
 	if one.who == defaultVersion || one.who == latestVersion || one.called == template.Latest || one.called == template.Default {
 		return "if Terraform manages the launch template, add lifecycle { ignore_changes = [block_device_mappings, description, " +
-			"default_version, update_default_version, latest_version] } to its aws_launch_template"
+			"default_version, update_default_version] } to its aws_launch_template"
 	}
 	return "if Terraform manages the group, add lifecycle { ignore_changes = [launch_template[0].version, mixed_instances_policy] } to its " +
 		"aws_autoscaling_group"
