@@ -79,7 +79,7 @@ func templateOptions() targets.Options {
 		AWS: fakeaws.Options{RefreshStep: updateTime},
 		Targets: func(p targets.Process) binding.Targets {
 			client := launch.New(p.AWS)
-			return binding.Targets{&launchtemplate.Target{Templates: client, Groups: client, Scaling: client, Images: ami.New(p.AWS, p.Clock)}}
+			return binding.Targets{&launchtemplate.Target{Bindings: p.Client, Templates: client, Groups: client, Scaling: client, Images: ami.New(p.AWS, p.Clock)}}
 		},
 	}
 }
@@ -104,7 +104,7 @@ func environmentOptions() targets.Options {
 	return targets.Options{
 		AWS: fakeaws.Options{ComputeEnvironmentFor: updateTime},
 		Targets: func(p targets.Process) binding.Targets {
-			return binding.Targets{&batchcomputeenvironment.Target{
+			return binding.Targets{&batchcomputeenvironment.Target{Bindings: p.Client,
 				Environments: larderbatch.New(p.AWS), Templates: launch.New(p.AWS), Images: ami.New(p.AWS, p.Clock), Clock: p.Clock,
 			}}
 		},
