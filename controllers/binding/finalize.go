@@ -2,6 +2,7 @@ package binding
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,8 +50,8 @@ func (r *Reconciler) giveBack(ctx context.Context, binding *v1alpha1.NodeClassBi
 	if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
 		return d, nil, err
 	}
-	if d = decideEnd(binding, *f, now); d.write == nil {
-		return d, nil, nil
+	if d = decideEnd(binding, *f, now); d.write == nil || d.upkeep {
+		return tidy(ctx, *f, d)
 	}
 	if failure = act(ctx, f.kind, &d); d.failed {
 		return d, failure, nil
@@ -60,11 +61,26 @@ func (r *Reconciler) giveBack(ctx context.Context, binding *v1alpha1.NodeClassBi
 	if f.target, err = f.kind.Observe(ctx, binding, Live); err != nil {
 		return d, nil, err
 	}
-	if d = decideEnd(binding, *f, now); d.write != nil { // AWS may tell of what was before for a while
+	if d = decideEnd(binding, *f, now); d.write != nil && !d.upkeep { // AWS may tell of what was before for a while
 		d.unapplied, d.waiting = sentences{binding, *d.goal}.restoring(), d.goal
 		d.goal, d.write = nil, nil
 	}
-	return d, nil, nil
+	return tidy(ctx, *f, d)
+}
+
+// tidy takes away what was made for the binding and nothing needs. What a person would have to allow is left behind: it harms
+// nobody, and a binding that stays would.
+func tidy(ctx context.Context, f facts, d decision) (_ decision, failure, err error) {
+	if !d.upkeep {
+		return d, nil, nil
+	}
+	var problem *Problem
+	err = f.kind.Act(ctx, d.write)
+	if errors.As(err, &problem) {
+		ctrl.LoggerFrom(ctx).Error(problem, "left behind what was made for the binding")
+		err = nil
+	}
+	return decision{subject: f.subject}, nil, err
 }
 
 // decideEnd is pure. A binding that does not hold the device wrote nothing that it could take back.
@@ -77,7 +93,10 @@ func decideEnd(binding *v1alpha1.NodeClassBinding, f facts, now time.Time) decis
 	g := goal{subject: f.subject, plan: plan, purpose: restore}
 	leaves := binding.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave
 	switch d.unfit = plan.Problem; {
-	case plan.Problem != nil, plan.Write == nil && (plan.Progress == "" || leaves):
+	case plan.Problem != nil, leaves && plan.Write == nil:
+		return d
+	case plan.Write == nil && plan.Progress == "":
+		d.write, d.upkeep = plan.Upkeep, plan.Upkeep != nil
 		return d
 	case plan.Write == nil:
 		d.unapplied = sentences{binding, g}.restoring()

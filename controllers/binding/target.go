@@ -140,8 +140,9 @@ type Plan struct {
 	// Progress says how far the platform has come with what this binding asked for last, the former state too: "EKS has been
 	// updating since 10:04"; empty when it is not at work on that.
 	Progress string
-	// Upkeep is a change that brings the target in step with what its owner changed, without another snapshot: it
-	// replaces no node that the owner did not replace by that, and may be made while Write has to wait. Nil for none.
+	// Upkeep is a change that brings the target in step with what its owner changed, without another snapshot; or one that
+	// takes away what was made for the binding and nothing needs any more, at its end too. It replaces no node that the owner
+	// did not replace by that, and may be made while Write has to wait. Nil for none.
 	Upkeep Write
 	// Pools are what the target runs, by node pool, sorted by name.
 	Pools []Pool

@@ -211,6 +211,11 @@ func TestBatchWholeLife(t *testing.T) {
 		t.Fatalf("the binding is still there: %+v", b.Status)
 	}
 	q.expectVolumes("in the end", []string{untouched, untouched})
+	for _, template := range []string{"workers", "gpus"} {
+		if left := q.MadeOf(launch.Reference{Name: template}, "/dev/xvdb"); len(left) > 0 {
+			t.Errorf("versions of %s that nothing launches still name %v", template, left)
+		}
+	}
 	if diff := cmp.Diff([]string{"$Latest", "6"}, q.named()); diff != "" {
 		t.Errorf("the environment names (-want +got):\n%s", diff)
 	}

@@ -180,6 +180,9 @@ func TestNodeGroupLife(t *testing.T) {
 	w.Wait(updateTime)
 	w.wantDevices("unbound", w.boots(""))
 	w.wantUpdates("in all", "2 Successful", "3 Successful", "4 Successful")
+	if left := w.MadeOf(launch.Reference{ID: w.templateID}, "/dev/xvdb"); len(left) > 0 {
+		t.Errorf("versions that nothing launches still name %v", left)
+	}
 	for _, one := range w.AWS.NodeGroupUpdates("prod", "web") {
 		if one.KubernetesVersion != "1.34" || one.ReleaseVersion != "1.49.0-0a1b2c3d" || one.Force {
 			t.Errorf("update %+v moved the AMI, or was forced", one)

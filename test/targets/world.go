@@ -19,6 +19,7 @@ import (
 	"github.com/larder-dev/larder/api/v1alpha1"
 	"github.com/larder-dev/larder/controllers/binding"
 	larderaws "github.com/larder-dev/larder/internal/aws"
+	"github.com/larder-dev/larder/internal/aws/launch"
 	"github.com/larder-dev/larder/test/controlplane"
 	"github.com/larder-dev/larder/test/fakeaws"
 )
@@ -105,6 +106,25 @@ func (w *World) Must(err error) {
 	if err != nil {
 		w.Fatal(err)
 	}
+}
+
+// MadeOf are the snapshots that versions of a launch template name for a device, launched by anything or not.
+func (w *World) MadeOf(template launch.Reference, device string) []string {
+	w.Helper()
+	client := launch.New(w.AWS.Config())
+	found, err := client.Template(w.Context(), template)
+	w.Must(err)
+	versions, err := client.Versions(w.Context(), found.ID)
+	w.Must(err)
+	var ids []string
+	for _, version := range versions {
+		for _, one := range version.Devices {
+			if one.Name == device && one.EBS != nil && one.EBS.SnapshotID != "" {
+				ids = append(ids, one.EBS.SnapshotID)
+			}
+		}
+	}
+	return ids
 }
 
 // Wait lets time pass.

@@ -65,6 +65,9 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	plan := o.outlook(b, now)
 	if b.Spec.DeletionPolicy != v1alpha1.BindingDeletionLeave {
 		o.planRestore(b, &plan)
+		if plan.Write == nil && plan.Problem == nil {
+			plan.Upkeep = o.prune(b)
+		}
 	}
 	if plan.Write == nil && o.environment.Status == batch.Updating && b.Status.AppliedSnapshotID != "" {
 		// Where the name that came back is $Default, nothing says that the update is ours.

@@ -75,7 +75,7 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 	}
 	o.fill(b, &plan, o.change(b, step, change{restores: true}), now)
 	if plan.Write == nil && plan.Busy == nil && plan.Progress == "" {
-		plan.Write = o.prune(b, step.Number) // once no instance needs them any more
+		plan.Upkeep = o.prune(b, step.Number) // once no instance needs them any more
 	}
 	return plan
 }

@@ -34,7 +34,7 @@ func (o *observation) Plan(b *v1alpha1.NodeClassBinding, snapshot binding.Snapsh
 	if plan.Write != nil && plan.Busy == nil {
 		plan.TakenBackBy = o.takenBackBy(b)
 	}
-	plan.Upkeep = o.pruning(b, plan)
+	plan.Upkeep = o.pruning(b, plan, b.Status.LastKnownGoodSnapshotID)
 	return plan
 }
 
@@ -58,8 +58,12 @@ func (o *observation) PlanEnd(b *v1alpha1.NodeClassBinding, now time.Time) bindi
 		return binding.Plan{}
 	}
 	plan := o.outlook(b, now)
-	if b.Spec.DeletionPolicy != v1alpha1.BindingDeletionLeave {
-		o.planRestore(b, &plan)
+	if b.Spec.DeletionPolicy == v1alpha1.BindingDeletionLeave {
+		return plan
+	}
+	o.planRestore(b, &plan)
+	if plan.Problem == nil && plan.Progress == "" {
+		plan.Upkeep = o.pruning(b, plan, "")
 	}
 	return plan
 }
@@ -197,8 +201,8 @@ func remedy(group eks.NodeGroup) string {
 }
 
 // pruning returns the removal of versions that were made for this binding and that nothing needs; nil for none. Versions
-// that the group may go to, and those of the snapshots that the binding may go back to, stay.
-func (o *observation) pruning(b *v1alpha1.NodeClassBinding, plan binding.Plan) binding.Write {
+// that the group may go to, and those of the snapshot that the binding may go back to, if there is one, stay.
+func (o *observation) pruning(b *v1alpha1.NodeClassBinding, plan binding.Plan, wayBack string) binding.Write {
 	if plan.Write != nil || plan.Busy != nil {
 		return nil
 	}
@@ -208,7 +212,7 @@ func (o *observation) pruning(b *v1alpha1.NodeClassBinding, plan binding.Plan) b
 	}
 	for _, version := range o.history.Versions {
 		snapshot := o.snapshotOf(b, version.Number)
-		if snapshot != "" && snapshot == b.Status.LastKnownGoodSnapshotID {
+		if snapshot != "" && snapshot == wayBack {
 			keep = append(keep, version.Number)
 		}
 	}

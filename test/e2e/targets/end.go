@@ -31,7 +31,7 @@ func (s *Story) end(ctx context.Context) error {
 	if err := errors.Join(s.expectOriginal(ctx), s.expectNoVolumes(ctx)); err != nil {
 		return err
 	}
-	s.Say("All of it is launched as before, byte by byte, and no version of a launch template names a snapshot any more.")
+	s.Say("All of it is launched as before, byte by byte, and no version of a launch template names a snapshot any more that nothing was launched with.")
 	s.Say("Then the snapshots, which nothing uses now:")
 	if err := s.Show(ctx, append([]string{"delete", "ics"}, images...)...); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (s *Story) expectOriginal(ctx context.Context) error {
 			return fmt.Errorf("group %s launches by version %s, want $Default", name, defaults[name])
 		}
 	}
-	left, err := s.estate.SnapshotsInVersions(ctx)
+	left, err := s.estate.SnapshotsLeft(ctx)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("versions of launch templates that nothing launches still name %v", left)
 	}

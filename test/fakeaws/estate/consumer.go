@@ -145,8 +145,13 @@ func (e *Estate) service(ctx context.Context) (Consumer, error) {
 	return Consumer{Name: Service, SnapshotID: aws.ToString(running.VolumeConfigurations[0].ManagedEBSVolume.SnapshotId), Content: string(content)}, nil
 }
 
-// SnapshotsInVersions are the snapshots that any version of a launch template names, launched by anything or not.
-func (e *Estate) SnapshotsInVersions(ctx context.Context) ([]string, error) {
+// SnapshotsLeft are the snapshots that versions of launch templates name though no instance of a group was launched with
+// them.
+func (e *Estate) SnapshotsLeft(ctx context.Context) ([]string, error) {
+	launched, err := e.launchedVersions(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []string
 	for _, name := range []string{NodeGroup, DefaultGroup, NumberedGroup, Environment} {
 		found, err := e.ec2.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: &name})
@@ -154,10 +159,28 @@ func (e *Estate) SnapshotsInVersions(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("reading the versions of launch template %s: %w", name, err)
 		}
 		for _, version := range found.LaunchTemplateVersions {
-			if id := snapshotOf(version.LaunchTemplateData); id != "" {
+			id := snapshotOf(version.LaunchTemplateData)
+			if id != "" && !launched[fmt.Sprintf("%s %d", name, aws.ToInt64(version.VersionNumber))] {
 				all = append(all, id)
 			}
 		}
 	}
 	return all, nil
+}
+
+// launchedVersions are those that instances of groups were launched with, as "template number".
+func (e *Estate) launchedVersions(ctx context.Context) (map[string]bool, error) {
+	groups, err := e.scaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{})
+	if err != nil {
+		return nil, fmt.Errorf("reading what the instances of groups were launched with: %w", err)
+	}
+	launched := map[string]bool{}
+	for _, group := range groups.AutoScalingGroups {
+		for _, instance := range group.Instances {
+			if of := instance.LaunchTemplate; of != nil {
+				launched[aws.ToString(of.LaunchTemplateName)+" "+aws.ToString(of.Version)] = true
+			}
+		}
+	}
+	return launched, nil
 }
