@@ -45,6 +45,9 @@ func Read(ctx context.Context, filesystem io.ReaderAt, list List, parallel int) 
 func feed(ctx context.Context, list List, blocks chan<- int64) error {
 	for _, r := range list {
 		for offset := r.Offset; offset < r.Offset+r.Length; offset += BlockSize {
+			if ctx.Err() != nil { // select would choose by chance
+				return context.Cause(ctx)
+			}
 			select {
 			case blocks <- offset:
 			case <-ctx.Done():

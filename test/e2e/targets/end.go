@@ -32,8 +32,11 @@ func (s *Story) end(ctx context.Context) error {
 		return err
 	}
 	s.Say("All of it is launched as before, byte by byte, and no version of a launch template names a snapshot any more that nothing was launched with.")
-	s.Say("Then the snapshots, which nothing uses now:")
-	if err := s.Show(ctx, append([]string{"delete", "ics"}, images...)...); err != nil {
+	s.Say("Instances of a group without instance refresh still run on Larder's versions, so that their snapshots are kept. They go, and\nthen the snapshots, which nothing uses any more:")
+	if err := s.estate.Empty(estate.DefaultGroup); err != nil {
+		return err
+	}
+	if err := s.Show(ctx, append([]string{"delete", "ics", "--timeout=3m"}, images...)...); err != nil {
 		return err
 	}
 	return s.Show(ctx, "get", "ics,ncb,volumesnapshots,volumesnapshotcontents", "--all-namespaces")

@@ -129,6 +129,14 @@ func (e *Estate) ScaleUp(ctx context.Context, group string) error {
 	return nil
 }
 
+// Empty ends all instances of an Auto Scaling group.
+func (e *Estate) Empty(group string) error {
+	if !e.AWS.SetDesired(group, 0) {
+		return fmt.Errorf("group %s keeps instances", group)
+	}
+	return nil
+}
+
 func (e *Estate) makeEnvironment(ctx context.Context) error {
 	if _, err := e.makeTemplate(ctx, Environment, ""); err != nil {
 		return err
