@@ -120,7 +120,7 @@ func testClaimsInTheMaking(s *storage) {
 	b := s.SettleUntil(name, "it waits for the claim", Is("Applied", "False UpdateInProgress"))
 	target := "VolumeSnapshot " + s.namespace + "/llama"
 	want := second + " is not written to " + target + " while the platform is changing it: volumes are being made from " + target +
-		" for 1 of the claims of its namespace, which are to be Bound first, or to have failed for 10 minutes; new nodes boot with " +
+		" for 1 of the claims of its namespace, which are to be Bound first, or to have failed for 10 minutes; new claims are made from " +
 		first + " until then"
 	if got := Message(b, "Applied"); got != want {
 		s.Errorf("Applied says\n%q, want\n%q", got, want)

@@ -66,7 +66,7 @@ func (t *Target) Subject(b *v1alpha1.NodeClassBinding) (binding.Subject, bool) {
 		return binding.Subject{}, false
 	}
 	return binding.Subject{
-		Kind: Kind, Name: keyOf(b).String(), Node: "PersistentVolumeClaim", Pool: "namespace",
+		Kind: Kind, Name: keyOf(b).String(), Node: "PersistentVolumeClaim", Pool: "namespace", Serves: "new claims are made from",
 		Evidence: fmt.Sprintf("The CSI driver keeps the cause in its log: kubectl logs --namespace kube-system "+
 			"deployment/ebs-csi-controller --container csi-snapshotter | grep %s.", b.UID),
 	}, true
